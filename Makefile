@@ -1,0 +1,129 @@
+# OA Sync: one Makefile for everything. `make help` explains the targets.
+#
+# The version is stated here and nowhere else by hand; `make lint` checks every other place against it.
+VERSION := 0.1.0
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+# Plain `make` builds, as PGXN's client and everybody else expects.
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+PG_CONFIG ?= pg_config
+# Installing into PostgreSQL's directories takes root.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+NODE_TEST = node --test --test-reporter=spec --test-concurrency=$(TEST_CONCURRENCY)
+TEST_CONCURRENCY ?= 2
+WIRE_TESTS = $(sort $(wildcard test/wire/*.test.mjs))
+# What is run against the ASan/UBSan binary: the parts that parse what strangers send, and the way of the data.
+ASAN_WIRE_TESTS = $(addprefix test/wire/,hostile_frames.test.mjs hostile_handshake.test.mjs tokens.test.mjs \
+	join_subscribe.test.mjs resume.test.mjs encodings.test.mjs shutdown.test.mjs postgres_restart.test.mjs)
+INTEGRATION_TESTS = $(sort $(wildcard test/integration/*.test.mjs))
+PROTO_ES = build/proto-es/.stamp
+
+##@ Every day
+.PHONY: help
+help: ## explain the targets
+	@echo "OA Sync $(VERSION). Usage: make TARGET [VARIABLE=value]"
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-zA-Z_ -]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables\n  %-18s %s\n  %-18s %s\n  %-18s %s\n  %-18s %s\n' \
+	  DURATION 'seconds that `make demo` runs (default: until Ctrl-C)' \
+	  JOBS 'parallel compile jobs (default: all cores)' \
+	  PREFIX 'where `make install` puts the fan-out (default: /usr/local)' \
+	  PG_CONFIG 'the PostgreSQL to build for (default: pg_config in PATH)'
+
+.PHONY: demo
+demo: deps all install $(PROTO_ES) ## watch ordinary writes arrive in a stock phoenix client; DURATION=15 ends by itself
+	@node demo/run.mjs $(if $(DURATION),--duration $(DURATION))
+
+.PHONY: check
+check: deps all install $(PROTO_ES) check-pgtap check-unit check-wire check-integration check-asan ## build, install and run every test
+	@echo "make check: everything passed"
+
+##@ Building
+.PHONY: deps
+deps: ## install what is needed: Debian packages (apt, sudo when not root) and npm packages
+	@scripts/deps.sh
+
+.PHONY: all build
+all build: extension fanout ## build the extension and the fan-out
+
+.PHONY: extension
+extension:
+	$(MAKE) -j$(JOBS) -C extension PG_CONFIG=$(PG_CONFIG)
+
+.PHONY: fanout
+fanout: ; @$(call build-fanout,build/fanout,RelWithDebInfo,)
+
+# Configures (once) and builds the fan-out: directory, build type, sanitizer.
+build-fanout = test -f $(1)/build.ninja || cmake -S fanout -B $(1) -G Ninja -DCMAKE_BUILD_TYPE=$(2) \
+	-DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DOA_SYNC_SANITIZE=$(3); ninja -C $(1) -j$(JOBS)
+
+.PHONY: install
+install: all ## install the extension into PostgreSQL, and the fan-out into PREFIX/bin
+	$(SUDO) $(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
+	$(SUDO) install -D -m 755 build/fanout/oa-sync-fanout $(DESTDIR)$(PREFIX)/bin/oa-sync-fanout
+
+$(PROTO_ES): proto/buf.gen.yaml proto/buf.yaml $(wildcard proto/openagents/sync/v1/*.proto) package-lock.json
+	cd proto && ../node_modules/.bin/buf generate
+	@touch $@
+
+##@ Testing
+.PHONY: check-pgtap
+check-pgtap: ## the extension's tests, in a private cluster
+	node test/harness/run_pgtap.mjs
+
+.PHONY: check-unit
+check-unit: fanout ## C++ unit tests of the fan-out and of the extension's parts that need no server
+	ctest --test-dir build/fanout --output-on-failure -j$(JOBS)
+	test -f build/unit/build.ninja || cmake -S test/unit -B build/unit -G Ninja
+	ninja -C build/unit -j$(JOBS)
+	ctest --test-dir build/unit --output-on-failure -j$(JOBS)
+
+.PHONY: check-wire
+check-wire: $(PROTO_ES) ## the fan-out with the stock phoenix client and raw sockets
+	timeout 1800 $(NODE_TEST) $(WIRE_TESTS)
+
+.PHONY: check-integration
+check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every event exactly once
+	$(if $(INTEGRATION_TESTS),timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(INTEGRATION_TESTS),@echo "no integration tests")
+
+.PHONY: check-asan
+check-asan: $(PROTO_ES) ## unit tests and a part of the wire tests under AddressSanitizer and UBSan
+	$(call build-fanout,build/fanout-asan,Debug,address)
+	ctest --test-dir build/fanout-asan --output-on-failure -j$(JOBS)
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-asan/oa-sync-fanout timeout 1800 $(NODE_TEST) $(ASAN_WIRE_TESTS)
+
+.PHONY: soak
+soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build, and a long run of the oracle
+	$(call build-fanout,build/fanout-tsan,RelWithDebInfo,thread)
+	ctest --test-dir build/fanout-tsan --output-on-failure -j$(JOBS)
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout $(NODE_TEST) $(WIRE_TESTS)
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout OA_SYNC_SOAK=1 \
+	  node --test --test-reporter=spec --test-concurrency=1 $(INTEGRATION_TESTS)
+
+.PHONY: bench
+bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and the raw results (BENCH_ARGS='--help')
+	node test/bench/run.mjs $(BENCH_ARGS)
+
+##@ Keeping it tidy
+.PHONY: lint
+lint: deps all $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
+	@VERSION=$(VERSION) scripts/lint.sh
+
+.PHONY: format
+format: ## format the C++ sources in place
+	@scripts/sources.sh | xargs -r clang-format -i
+
+.PHONY: dist
+dist: ## a PGXN archive of HEAD: dist/oa_sync-VERSION.zip
+	@VERSION=$(VERSION) scripts/dist.sh
+
+.PHONY: clean
+clean: ## remove what was built (node_modules stays)
+	-$(MAKE) -C extension clean PG_CONFIG=$(PG_CONFIG) >/dev/null
+	rm -rf build dist

@@ -1,0 +1,304 @@
+#include "capture.h"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+
+#include "canonical_json.h"
+#include "commit.h"
+#include "event_log.h"
+#include "payload_hash.h"
+#include "settings.h"
+
+namespace oasync {
+namespace {
+
+constexpr int64 kUnixEpochOffsetUs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+// Everything that names the document of a row.
+struct Identity {
+  Bytes topic;
+  Bytes doc_key;
+  int64 doc_version;
+};
+
+void Render(Bytes& out, CompiledTemplate& compiled, const char* what, const TablePublication* pub,
+            TupleTableSlot* row) {
+  for (int i = 0; i < compiled.count; ++i) {
+    CompiledTemplate::Part& part = compiled.parts[i];
+    if (part.number == 0) {
+      out.Append(part.literal);
+      continue;
+    }
+    bool isnull = true;
+    const Datum value = slot_getattr(row, part.number, &isnull);
+    if (isnull) {
+      ereport(ERROR,
+              (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+               errmsg("column \"%s\" of published table \"%s\" is null", part.column_name, get_rel_name(pub->relid)),
+               errdetail("The %s of its events is made of it.", what),
+               errhint("Declare the column NOT NULL, or publish the table with another %s.", what)));
+    }
+    AppendPlainValue(out, &part.writer, value);
+  }
+}
+
+void CheckTopic(std::string_view topic) {
+  if (IsValidTopic(topic)) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("invalid topic \"%.*s\"", static_cast<int>(Min(topic.size(), kMaxTopicBytes)), topic.data()),
+                  errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
+}
+
+void CheckDocKey(std::string_view key) {
+  if (!key.empty() && key.size() <= kMaxDocKeyBytes) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a document key of %zu bytes", key.size()),
+                  errdetail("A document key is 1 to %zu bytes.", kMaxDocKeyBytes)));
+}
+
+void CheckVersion(int64 version) {
+  if (version >= 0) return;
+  ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                  errmsg("document version %lld is negative", static_cast<long long>(version))));
+}
+
+int64 RenderVersion(const TablePublication* pub, TupleTableSlot* row) {
+  if (pub->version_column == 0) return kVersionIsWatermark;
+  bool isnull = true;
+  const Datum value = slot_getattr(row, pub->version_column, &isnull);
+  if (isnull) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("the doc_version column of published table \"%s\" is null", get_rel_name(pub->relid))));
+  }
+  int64 version = 0;
+  switch (pub->version_type) {
+    case INT2OID:
+      version = DatumGetInt16(value);
+      break;
+    case INT4OID:
+      version = DatumGetInt32(value);
+      break;
+    case INT8OID:
+      version = DatumGetInt64(value);
+      break;
+    default: {
+      const Timestamp time = DatumGetTimestamp(value);
+      if (TIMESTAMP_NOT_FINITE(time)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+                 errmsg("the doc_version column of published table \"%s\" is infinite", get_rel_name(pub->relid))));
+      }
+      version = time + kUnixEpochOffsetUs;
+    }
+  }
+  CheckVersion(version);
+  return version;
+}
+
+void Identify(Identity* identity, TablePublication* pub, TupleTableSlot* row) {
+  RenderTopic(identity->topic, pub, row);
+  Render(identity->doc_key, pub->doc_key, "doc_key", pub, row);
+  CheckDocKey(identity->doc_key.view());
+  identity->doc_version = RenderVersion(pub, row);
+}
+
+void AppendFunctionPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  LOCAL_FCINFO(call, 1);
+  InitFunctionCallInfoData(*call, &pub->function, 1, InvalidOid, nullptr, nullptr);
+  call->args[0].value = ExecFetchSlotHeapTupleDatum(row);
+  call->args[0].isnull = false;
+  const Datum result = FunctionCallInvoke(call);
+  if (call->isnull) {
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("the payload function of published table \"%s\" returned null", get_rel_name(pub->relid)),
+                    errhint("Return a json value; a document without content is 'null'::json.")));
+  }
+  ValueWriter writer;
+  writer.kind = pub->function_is_jsonb ? ValueKind::kJsonb : ValueKind::kJson;
+  AppendJsonValue(out, &writer, result);
+}
+
+// Appends the row's payload, canonical, in UTF-8.
+void AppendPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  if (pub->has_function) {
+    AppendFunctionPayload(out, pub, row);
+    return;
+  }
+  slot_getallattrs(row);
+  out.Append('{');
+  for (int i = 0; i < pub->column_count; ++i) {
+    PublishedColumn& column = pub->columns[i];
+    if (i > 0) out.Append(',');
+    out.Append(column.key);
+    if (row->tts_isnull[column.number - 1]) {
+      out.Append("null", 4);
+    } else {
+      AppendJsonValue(out, &column.writer, row->tts_values[column.number - 1]);
+    }
+  }
+  out.Append('}');
+}
+
+void LogUpsert(std::string_view topic, std::string_view doc_key, int64 doc_version, std::string_view payload) {
+  if (payload.size() > static_cast<size_t>(max_payload_kb) * 1024) {
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("the payload of document \"%.*s\" has %zu bytes", static_cast<int>(doc_key.size()),
+                           doc_key.data(), payload.size()),
+                    errdetail("oa_sync.max_payload is %d kB.", max_payload_kb),
+                    errhint("Publish fewer columns, or raise oa_sync.max_payload.")));
+  }
+  uint8 hash[kHashBytes];
+  HashPayload(payload, hash);
+  Bytes scratch;
+  const std::string_view stored = JsonToServerEncoding(scratch, payload);
+  LogEvent({topic, doc_key, doc_version, Op::kUpsert, &stored, hash});
+}
+
+void LogWithoutPayload(std::string_view topic, std::string_view doc_key, int64 doc_version, Op op) {
+  LogEvent({topic, doc_key, doc_version, op, nullptr, NullPayloadHash()});
+}
+
+void CaptureUpsert(TablePublication* pub, TupleTableSlot* row) {
+  Identity identity = {};
+  Identify(&identity, pub, row);
+  Bytes payload;
+  AppendPayload(payload, pub, row);
+  LogUpsert(identity.topic.view(), identity.doc_key.view(), identity.doc_version, payload.view());
+}
+
+void CaptureUpdate(TablePublication* pub, TupleTableSlot* old_row, TupleTableSlot* new_row) {
+  Identity before = {};
+  Identity after = {};
+  Identify(&before, pub, old_row);
+  Identify(&after, pub, new_row);
+  const bool same = before.topic.view() == after.topic.view() && before.doc_key.view() == after.doc_key.view();
+  Bytes payload;
+  AppendPayload(payload, pub, new_row);
+  if (!same) {
+    LogWithoutPayload(before.topic.view(), before.doc_key.view(), before.doc_version, Op::kDelete);
+  } else if (pub->skip_unchanged && before.doc_version == after.doc_version) {
+    Bytes old_payload;
+    AppendPayload(old_payload, pub, old_row);
+    if (old_payload.view() == payload.view()) return;
+  }
+  LogUpsert(after.topic.view(), after.doc_key.view(), after.doc_version, payload.view());
+}
+
+void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
+  if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+    CaptureUpsert(pub, trigger->tg_trigslot);
+  } else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)) {
+    CaptureUpdate(pub, trigger->tg_trigslot, trigger->tg_newslot);
+  } else {
+    CaptureDelete(pub, trigger->tg_trigslot);
+  }
+}
+
+const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {
+  const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+      !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || trigger->tg_trigger->tgnargs != 1) {
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("oa_sync_capture_row() has to be fired AFTER, FOR EACH ROW, with a publication's id"),
+                    errhint("Publish the table with sync_publish().")));
+  }
+  return trigger;
+}
+
+}  // namespace
+
+void RenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  Render(out, pub->topic, "topic", pub, row);
+  CheckTopic(out.view());
+}
+
+bool FixedTopic(Bytes& out, const TablePublication* pub) {
+  for (int i = 0; i < pub->topic.count; ++i) {
+    if (pub->topic.parts[i].number != 0) return false;
+  }
+  for (int i = 0; i < pub->topic.count; ++i) out.Append(pub->topic.parts[i].literal);
+  CheckTopic(out.view());
+  return true;
+}
+
+void CaptureDelete(TablePublication* pub, TupleTableSlot* row) {
+  Identity identity = {};
+  Identify(&identity, pub, row);
+  LogWithoutPayload(identity.topic.view(), identity.doc_key.view(), identity.doc_version, Op::kDelete);
+}
+
+void CaptureTruncate(const TablePublication* pub, std::string_view topic) {
+  LogWithoutPayload(topic, pub->truncate_key, kVersionIsWatermark, Op::kTruncate);
+}
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(oa_sync_capture_row);
+PG_FUNCTION_INFO_V1(sync_emit);
+PG_FUNCTION_INFO_V1(oa_sync_check_publication);
+
+// AFTER row trigger of every published table. Its argument is the publication's id.
+Datum oa_sync_capture_row(PG_FUNCTION_ARGS) {
+  const TriggerData* trigger = CheckTrigger(fcinfo);
+  CheckMayCapture();
+  TablePublication* pub = FindPublication(trigger->tg_relation, pg_strtoint32(trigger->tg_trigger->tgargs[0]));
+  ++pub->uses;
+  // What is allocated here goes with the executor's per-tuple context.
+  const int nest_level = pub->depends_on_settings ? BeginFixedSettings() : 0;
+  CaptureRow(pub, trigger);
+  if (nest_level != 0) EndFixedSettings(nest_level);
+  --pub->uses;
+  return PointerGetDatum(nullptr);
+}
+
+// sync_emit(topic, doc_key, doc_version, payload): appends one event by hand. A null payload is a delete.
+Datum sync_emit(PG_FUNCTION_ARGS) {
+  PreventCommandIfReadOnly("sync_emit()");
+  CheckMayCapture();
+  static constexpr const char* kNames[] = {"topic", "doc_key"};
+  for (int i = 0; i < 2; ++i) {
+    if (PG_ARGISNULL(i)) {
+      ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", kNames[i])));
+    }
+  }
+  const char* topic = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  const char* doc_key = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  const int64 version = PG_ARGISNULL(2) ? kVersionIsWatermark : PG_GETARG_INT64(2);
+  CheckTopic(topic);
+  CheckDocKey(doc_key);
+  if (!PG_ARGISNULL(2)) CheckVersion(version);
+  if (PG_ARGISNULL(3)) {
+    LogWithoutPayload(topic, doc_key, version, Op::kDelete);
+    PG_RETURN_VOID();
+  }
+  Bytes payload;
+  const text* given = PG_GETARG_TEXT_PP(3);
+  AppendCanonicalSqlJson(payload, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
+  LogUpsert(topic, doc_key, version, payload.view());
+  PG_RETURN_VOID();
+}
+
+// Compiles a publication, so that sync_publish() fails where its first row would.
+Datum oa_sync_check_publication(PG_FUNCTION_ARGS) {
+  Relation rel = RelationIdGetRelation(PG_GETARG_OID(0));
+  if (!RelationIsValid(rel)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", PG_GETARG_OID(0))));
+  }
+  const TablePublication* pub = FindPublication(rel, PG_GETARG_INT32(1));
+  Bytes topic;
+  FixedTopic(topic, pub);
+  RelationClose(rel);
+  PG_RETURN_VOID();
+}
+}
+
+}  // namespace oasync

@@ -1,0 +1,63 @@
+// Journal: which relations the extension has in this database, and the journal's partitions.
+//
+// Found by the extension's name, never by a schema's, so that `CREATE EXTENSION oa_sync SCHEMA x` works. Cached in
+// the backend; relation-cache invalidations mark it, the next call reads it afresh.
+#pragma once
+
+#include "pg.h"
+
+extern "C" {
+#include "access/tupdesc.h"
+}
+
+namespace oasync {
+
+struct JournalPartition {
+  Oid relid;
+  bool is_default;
+  TimestampTz from;  // inclusive; events are in it by their inserted_at
+  TimestampTz to;    // exclusive
+};
+
+struct Journal {
+  Oid schema;
+  Oid journal;       // sync_stream_events
+  Oid sequences;     // sync_topic_sequences
+  Oid publications;  // sync_publications
+  Oid epochs;        // sync_epochs
+  int partition_count;
+  JournalPartition* partitions;
+};
+
+// The journal of this database, or null when the extension is not here (or is just being created).
+// Valid until the next call. REQUIRES a transaction.
+const Journal* FindJournal();
+
+// The same; ERROR 55000 with a hint when the extension is not here.
+const Journal* GetJournal();
+
+// The partition for events appended at `when`, never null: the default one takes what no other does.
+const JournalPartition* PartitionFor(const Journal* journal, TimestampTz when);
+
+// Columns of the journal, by number, the same in each of its partitions.
+enum JournalColumn {
+  kColTopic = 1,
+  kColWatermark,
+  kColEpoch,
+  kColDocKey,
+  kColDocVersion,
+  kColOp,
+  kColPayload,
+  kColPayloadHash,
+  kColTxid,
+  kColInsertedAt,
+};
+constexpr int kJournalColumns = 10;
+
+// ERROR unless the relation has exactly the journal's columns (a partition that was attached by hand may not).
+void CheckJournalColumns(Oid relid, TupleDesc columns);
+
+// Registers the invalidation callback. Called from _PG_init; children of the postmaster inherit it.
+void WatchJournal();
+
+}  // namespace oasync

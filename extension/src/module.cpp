@@ -1,0 +1,83 @@
+// Module: what PostgreSQL calls when it loads the library.
+#include "pg.h"
+
+extern "C" {
+#include "access/xlog.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+}
+
+#include "commit.h"
+#include "epoch.h"
+#include "journal.h"
+#include "publication.h"
+#include "settings.h"
+#include "shared_state.h"
+#include "truncate.h"
+#include "utility_hook.h"
+#include "worker.h"
+
+namespace oasync {
+namespace {
+
+// Some minor releases let only listed libraries be output plugins. Without it fan-outs work, but poll the journal.
+void WarnIfNotListedAsPlugin() {
+  const char* listed = GetConfigOption("output_plugin_libraries", true, false);
+  List* names = NIL;
+  if (listed == nullptr || !SplitIdentifierString(pstrdup(listed), ',', &names)) return;
+  const ListCell* cell;
+  foreach (cell, names) {
+    if (strcmp(static_cast<const char*>(lfirst(cell)), "oa_sync") == 0) return;
+  }
+  ereport(WARNING, (errmsg("oa_sync is not in output_plugin_libraries"),
+                    errdetail("The server refuses to stream from the write-ahead log to fan-outs, which will poll the "
+                              "journal instead."),
+                    errhint("Set output_plugin_libraries = '%s' in postgresql.conf and reload.",
+                            listed[0] == '\0' ? "oa_sync" : psprintf("%s, oa_sync", listed))));
+}
+
+}  // namespace
+
+extern "C" {
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void _PG_init(void) {
+  if (IsBinaryUpgrade) return;
+  if (!process_shared_preload_libraries_in_progress) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("oa_sync has to be loaded when the server starts"),
+                    errhint("Add oa_sync to shared_preload_libraries in postgresql.conf and restart the server.")));
+  }
+  DefineSettings();
+  InstallSharedState();
+  InstallCommit();
+  InstallTruncate();
+  InstallUtilityHook();
+  InstallWorkers();
+  WatchJournal();
+  WatchPublications();
+}
+
+PG_FUNCTION_INFO_V1(oa_sync_install);
+
+// The last statement of the installation script: checks what the server needs, opens the first epoch and has the
+// worker started once the extension is committed.
+Datum oa_sync_install(PG_FUNCTION_ARGS) {
+  (void)fcinfo;
+  if (wal_level < WAL_LEVEL_LOGICAL) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("oa_sync needs wal_level = logical"),
+                    errdetail("The streams are read from the write-ahead log by logical decoding."),
+                    errhint("Set wal_level = logical in postgresql.conf and restart the server.")));
+  }
+  WarnIfNotListedAsPlugin();
+  OpenEpochIfNeeded(GetJournal());
+  LookAgainAfterCommit();
+  PG_RETURN_VOID();
+}
+}
+
+}  // namespace oasync

@@ -1,0 +1,66 @@
+// Publication: how rows of a table become events, compiled from its row in sync_publications.
+//
+// Compiled for each relation that fires the trigger (a partition has its own column numbers), cached in the backend
+// until the relation cache says that the table changed.
+#pragma once
+
+#include "journal.h"
+
+extern "C" {
+#include "utils/relcache.h"
+}
+
+#include "text_template.h"
+#include "value_json.h"
+
+namespace oasync {
+
+// A column as a publication uses it.
+struct PublishedColumn {
+  int number;            // 1-based, in the relation
+  std::string_view key;  // its canonical JSON key with quotes and colon
+  ValueWriter writer;
+};
+
+struct CompiledTemplate {
+  int count;
+  struct Part {
+    std::string_view literal;  // when column is null
+    const char* column_name;
+    int number;
+    ValueWriter writer;
+  } parts[kMaxTemplateParts];
+};
+
+struct TablePublication {
+  Oid relid;  // hash key: the relation
+  int32 id;   // hash key: publication_id
+  bool valid;
+  int uses;  // captures that are using it now; left high by an ERROR, which only keeps memory a while
+  MemoryContext context;
+  Oid root;  // the published table, an ancestor of relid or itself
+  CompiledTemplate topic;
+  CompiledTemplate doc_key;
+  int version_column;  // 0: the watermark
+  Oid version_type;
+  int column_count;  // of the payload, sorted by key
+  PublishedColumn* columns;
+  bool has_function;  // the payload is a function of the row
+  FmgrInfo function;
+  bool function_is_jsonb;
+  bool skip_unchanged;
+  bool depends_on_settings;
+  std::string_view truncate_key;  // the literal prefix of the doc_key template
+};
+
+// The publication `id` as it applies to a relation that is open. ERROR when it is not there or does not fit.
+// Valid until the next call that can process invalidations, at least to the end of one capture.
+TablePublication* FindPublication(Relation rel, int32 id);
+
+// The id of the publication whose table is `relid`, 0 when there is none.
+int32 PublicationOf(Oid relid);
+
+// Registers the invalidation callback. Called from _PG_init; children of the postmaster inherit it.
+void WatchPublications();
+
+}  // namespace oasync

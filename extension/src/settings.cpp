@@ -1,0 +1,60 @@
+#include "pg.h"
+
+extern "C" {
+#include "utils/guc.h"
+}
+
+#include "settings.h"
+
+namespace oasync {
+
+int max_hot_topics = 65536;
+int max_databases = 64;
+int void_queue_size = 8192;
+int checkpoint_interval_s = 10;
+int partition_interval_h = 24;
+int partitions_ahead = 3;
+int naptime_ms = 1000;
+int database_check_interval_s = 60;
+int epoch_wait_ms = 10000;
+int max_payload_kb = 16384;
+
+namespace {
+
+// The variable's initial value is the default, so that it is stated once.
+void DefineInt(const char* name, int* variable, int min, int max, GucContext context, int flags, const char* what,
+               const char* more) {
+  DefineCustomIntVariable(name, what, more, variable, *variable, min, max, context, flags, nullptr, nullptr, nullptr);
+}
+
+}  // namespace
+
+void DefineSettings() {
+  DefineInt("oa_sync.max_hot_topics", &max_hot_topics, 1024, 16 * 1024 * 1024, PGC_POSTMASTER, 0,
+            "Topics whose heads are kept in shared memory at once.",
+            "Idle topics make room for others; a topic takes about 300 bytes. A single transaction can't write to "
+            "more topics than this.");
+  DefineInt("oa_sync.max_databases", &max_databases, 1, 10000, PGC_POSTMASTER, 0,
+            "Databases of this cluster that may have the extension.", nullptr);
+  DefineInt("oa_sync.void_queue_size", &void_queue_size, 16, 1024 * 1024, PGC_POSTMASTER, 0,
+            "Failed ranges of watermarks that wait in shared memory for the worker.",
+            "When it is full, the worker looks for the holes in the journal instead.");
+  DefineInt("oa_sync.checkpoint_interval", &checkpoint_interval_s, 1, 3600, PGC_SIGHUP, GUC_UNIT_S,
+            "How often the worker persists the heads of topics.", nullptr);
+  DefineInt("oa_sync.partition_interval", &partition_interval_h, 1, 24 * 366, PGC_SIGHUP, 0,
+            "How many hours of events one partition of the journal holds.", "Applies to partitions made from now on.");
+  DefineInt("oa_sync.partitions_ahead", &partitions_ahead, 1, 100, PGC_SIGHUP, 0,
+            "How many partitions of the journal are made ahead of time.", nullptr);
+  DefineInt("oa_sync.naptime", &naptime_ms, 10, 60000, PGC_SIGHUP, GUC_UNIT_MS,
+            "The longest time the worker sleeps between two looks.", "It is woken at once when a commit fails.");
+  DefineInt("oa_sync.database_check_interval", &database_check_interval_s, 1, 3600, PGC_SIGHUP, GUC_UNIT_S,
+            "How often the launcher looks for databases with the extension.",
+            "It is woken at once by CREATE EXTENSION.");
+  DefineInt("oa_sync.epoch_wait", &epoch_wait_ms, 0, 600000, PGC_SIGHUP, GUC_UNIT_MS,
+            "How long a commit waits for the worker to open a new epoch after promotion or restore.", nullptr);
+  DefineInt("oa_sync.max_payload", &max_payload_kb, 1, 1024 * 1000, PGC_SUSET, GUC_UNIT_KB,
+            "Largest payload of one event; a larger one fails its statement.", nullptr);
+  MarkGUCPrefixReserved("oa_sync");
+}
+
+}  // namespace oasync

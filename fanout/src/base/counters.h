@@ -1,0 +1,106 @@
+// Counters of one event loop, and the rarer ones that carry a label. net/metrics.h gives them their public names.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace oasync {
+
+// A number that one thread writes and others may read at any time. Cheaper than an atomic add.
+class Cell {
+ public:
+  void Add(int64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  int64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t> value_{0};
+};
+
+// Fixed buckets of microseconds, cumulative only when they are read.
+class LatencyHistogram {
+ public:
+  static constexpr std::array<int64_t, 15> kBoundsUs = {
+      500, 1000, 2000, 3000, 5000, 7500, 10000, 20000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 300000000};
+  void Observe(int64_t us) {
+    size_t i = 0;
+    while (i < kBoundsUs.size() && us > kBoundsUs[i]) ++i;
+    buckets_[i].Add();
+    sum_us_.Add(us);
+  }
+  int64_t Bucket(size_t i) const { return buckets_[i].Get(); }
+  int64_t SumUs() const { return sum_us_.Get(); }
+
+ private:
+  std::array<Cell, kBoundsUs.size() + 1> buckets_;  // the last one is +Inf
+  Cell sum_us_;
+};
+
+// Written by the thread of one loop only.
+struct LoopCounters {
+  Cell connections;    // gauge: WebSockets
+  Cell subscriptions;  // gauge
+  Cell topics;         // gauge: topics with a window
+  Cell window_events;  // gauge
+  Cell window_bytes;   // gauge
+  Cell accepted;       // TCP connections
+  Cell accept_errors;
+  Cell joins;
+  Cell subscribes;
+  Cell messages_received;
+  Cell bytes_received;
+  Cell frames_sent;
+  Cell bytes_sent;
+  Cell frames_encoded;   // update batches built; the others were shared
+  Cell batches_sent[2];  // by Encoding
+  Cell updates_sent[2];  // by Encoding
+  Cell window_batches;   // batches by source
+  Cell journal_batches;
+  Cell journal_reads;
+  Cell journal_read_errors;
+  Cell replay_gap_waits;
+  Cell heartbeats_sent;
+  Cell heartbeats_received;
+  Cell silent_closed;  // no frame from the client for the timeout
+  Cell slow_closed;    // nothing could be written for the timeout
+  Cell handshake_timeouts;
+  Cell malformed;
+  Cell oversized;
+  Cell rate_limited;
+  LatencyHistogram commit_to_socket;
+};
+
+// Rare events by a label. Thread-safe. Labels come from fixed lists in the code, never from a client.
+class LabelledCounter {
+ public:
+  void Add(std::string_view label) {
+    const std::lock_guard lock(mutex_);
+    const auto it = values_.find(label);
+    if (it == values_.end()) {
+      values_.emplace(label, 1);
+    } else {
+      ++it->second;
+    }
+  }
+  std::map<std::string, uint64_t, std::less<>> Read() const {
+    const std::lock_guard lock(mutex_);
+    return values_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, uint64_t, std::less<>> values_;
+};
+
+// Shared by all loops.
+struct SharedCounters {
+  LabelledCounter denials;  // refused upgrades, requests and topics, by reason
+  LabelledCounter stale;    // cursors refused, by reason
+  LabelledCounter closed;   // sockets closed by the server, by reason
+};
+
+}  // namespace oasync

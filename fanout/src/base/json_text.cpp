@@ -1,0 +1,70 @@
+#include "base/json_text.h"
+
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+
+namespace oasync {
+
+void AppendJsonString(std::string* out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out->push_back('"');
+  size_t plain = 0;  // start of the run that needs no escape
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<uint8_t>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out->append(text, plain, i - plain);
+    plain = i + 1;
+    switch (c) {
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
+      default:
+        out->append("\\u00");
+        out->push_back(kHex[c >> 4]);
+        out->push_back(kHex[c & 15]);
+    }
+  }
+  out->append(text, plain, text.size() - plain);
+  out->push_back('"');
+}
+
+void AppendWatermark(std::string* out, uint64_t watermark) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), watermark).ptr;
+  const bool quoted = watermark > kMaxJsonInteger;
+  if (quoted) out->push_back('"');
+  out->append(digits, static_cast<size_t>(end - digits));
+  if (quoted) out->push_back('"');
+}
+
+void AppendTimestamp(std::string* out, int64_t unix_us) {
+  int64_t seconds = unix_us / 1000000;
+  int64_t micros = unix_us % 1000000;
+  if (micros < 0) {
+    micros += 1000000;
+    --seconds;
+  }
+  const std::time_t when = seconds;
+  std::tm utc{};
+  gmtime_r(&when, &utc);
+  char text[64];
+  const int length =
+      std::snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", utc.tm_year + 1900, utc.tm_mon + 1,
+                    utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, static_cast<int>(micros));
+  out->append(text, static_cast<size_t>(length));
+}
+
+}  // namespace oasync

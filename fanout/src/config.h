@@ -1,0 +1,52 @@
+// Config: every setting of the server. docs/operations/settings.md says the same in prose.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/hub.h"
+
+namespace oasync {
+
+struct Config {
+  std::string database;
+  std::string listen_host = "127.0.0.1";
+  uint16_t listen_port = 4400;  // 0: any free one
+  uint32_t loops = 1;
+
+  std::string keyring_file;
+  std::string jwt_issuer = "openagents";
+  std::string jwt_audience = "oa-sync";
+  int64_t jwt_max_age_s = 900;
+  std::vector<std::string> allowed_origins;  // normalized
+
+  int64_t client_timeout_ms = 60000;
+  int64_t handshake_timeout_ms = 10000;
+  int64_t shutdown_deadline_ms = 5000;
+  uint32_t max_connections = 20000;
+  uint32_t max_frame_bytes = 65536;
+  HubOptions hub;
+
+  int journal_readers = 2;
+  int journal_poll_ms = 100;
+  int gap_wait_ms = 100;
+  bool tail_auto = true;
+  int reconnect_min_ms = 100;
+  int reconnect_max_ms = 3000;
+
+  std::string log_level = "info";
+  bool log_json = false;
+};
+
+// Outcome of reading the command line, the environment and the configuration file.
+struct ConfigResult {
+  std::optional<Config> config;  // none: the program ends with exit_code
+  int exit_code = 0;             // 0 after --help and --version, 2 for a bad setting
+  std::string message;           // what to print: to stdout when exit_code is 0, else one line to stderr
+};
+
+ConfigResult ReadConfig(int argc, const char* const* argv);
+
+}  // namespace oasync

@@ -1,0 +1,284 @@
+#include "hub/hub.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "hub/session.h"
+
+namespace oasync {
+namespace {
+
+// A topic without subscribers stays followed for a while, so that a client that is cut off and comes back resumes from
+// the window instead of the journal.
+constexpr int64_t kLingerMs = 10000;
+// How often such topics are looked for: there may be very many topics.
+constexpr int64_t kSweepMs = 1000;
+// Pause before the journal is asked again after a gap or an error; doubles up to the maximum.
+constexpr int32_t kRetryMinMs = 50;
+constexpr int32_t kRetryMaxMs = 2000;
+
+}  // namespace
+
+Hub::Hub(const HubOptions& options, HubEnvironment environment)
+    : options_(options), environment_(std::move(environment)) {}
+
+Hub::~Hub() = default;
+
+void Hub::OnFollowing(const TopicState& state) {
+  const auto it = topics_.find(state.topic);
+  if (it == topics_.end()) return;  // left in the meantime
+  Topic* topic = it->second.get();
+  CountWindow(topic, -1);
+  topic->frames.Clear();
+  topic->window.Reset(state.head);
+  CountWindow(topic, 1);
+  if (topic->following && topic->epoch != state.epoch) {
+    ResetEpoch(topic, state);
+  } else {
+    topic->head = std::max(topic->head, state.head);
+  }
+  topic->following = true;
+  topic->epoch = state.epoch;
+  topic->floor = std::max(topic->floor, state.floor);
+  WakeSubscriptions(topic);
+}
+
+void Hub::ResetEpoch(Topic* topic, const TopicState& state) {
+  topic->head = state.head;
+  topic->floor = state.floor;
+  topic->reads.clear();  // answers that are still on their way find nobody waiting
+  for (const auto& subscription : std::vector<Subscription*>(topic->subscriptions)) {
+    if (subscription->epoch == state.epoch) continue;  // subscribed after the change already
+    subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
+  }
+}
+
+void Hub::OnEvents(const std::vector<EventRef>& events) {
+  Topic* topic = nullptr;
+  for (size_t i = 0; i < events.size(); ++i) {
+    const EventRef& event = events[i];
+    if (topic == nullptr || topic->name != event->topic) {
+      const auto it = topics_.find(event->topic);
+      topic = it == topics_.end() || !it->second->following ? nullptr : it->second.get();
+      if (topic == nullptr) continue;
+      CountWindow(topic, -1);
+    }
+    const uint64_t head = topic->window.head();
+    // The tail promises one after the other; should it ever not, the journal has what is missing.
+    if (event->watermark > head + 1) topic->window.Reset(event->watermark - 1);
+    if (event->watermark > head) topic->window.Append(event);
+    const bool last = i + 1 == events.size() || events[i + 1]->topic != topic->name;
+    if (!last) continue;
+    topic->frames.Clear();
+    topic->head = std::max(topic->head, topic->window.head());
+    CountWindow(topic, 1);
+    WakeSubscriptions(topic);
+    topic = nullptr;
+  }
+}
+
+void Hub::WakeSubscriptions(Topic* topic) {
+  for (Subscription* subscription : topic->subscriptions) subscription->session->OnTopicAdvanced(subscription);
+}
+
+void Hub::CountWindow(Topic* topic, int sign) {
+  counters().window_events.Add(sign * static_cast<int64_t>(topic->window.size()));
+  counters().window_bytes.Add(sign * static_cast<int64_t>(topic->window.bytes()));
+}
+
+void Hub::Tick() {
+  const int64_t now = NowMs();
+  for (size_t i = 0; i < retrying_.size();) {
+    const TopicRef topic = retrying_[i];
+    if (now < topic->retry_at_ms) {
+      ++i;
+      continue;
+    }
+    retrying_[i] = std::move(retrying_.back());
+    retrying_.pop_back();
+    RetryTopic(topic);
+  }
+  if (now < next_sweep_ms_) return;
+  next_sweep_ms_ = now + kSweepMs;
+  std::erase_if(topics_, [&](const auto& entry) { return DropIfIdle(entry.second, now); });
+}
+
+bool Hub::DropIfIdle(const TopicRef& topic, int64_t now) {
+  // One reference is the map's; another may be that of a request which waits for the database before it attaches.
+  if (topic.use_count() > 1 || now - topic->idle_since_ms < kLingerMs) return false;
+  CountWindow(topic.get(), -1);
+  environment_.feed.Unfollow(topic->name);
+  counters().topics.Add(-1);
+  return true;
+}
+
+TopicRef Hub::Acquire(const std::string& name) {
+  TopicRef& topic = topics_[name];
+  if (!topic) {
+    topic = std::make_shared<Topic>(name, options_.window_events, options_.window_bytes);
+    counters().topics.Add();
+    environment_.feed.Follow(name);
+  }
+  topic->idle_since_ms = NowMs();
+  return topic;
+}
+
+void Hub::Attach(Subscription* subscription) {
+  auto& list = subscription->topic->subscriptions;
+  subscription->index_in_topic = static_cast<uint32_t>(list.size());
+  list.push_back(subscription);
+  counters().subscriptions.Add();
+}
+
+void Hub::Detach(Subscription* subscription) {
+  Topic* topic = subscription->topic.get();
+  auto& list = topic->subscriptions;
+  list[subscription->index_in_topic] = list.back();
+  list[subscription->index_in_topic]->index_in_topic = subscription->index_in_topic;
+  list.pop_back();
+  if (subscription->read) {
+    auto& waiters = subscription->read->waiters;
+    waiters.erase(std::find(waiters.begin(), waiters.end(), subscription));
+    subscription->read.reset();
+  }
+  topic->idle_since_ms = NowMs();
+  counters().subscriptions.Add(-1);
+}
+
+void Hub::ReadStates(std::vector<std::string> topics, StatesCallback done) {
+  waiting_questions_.push_back({std::move(topics), std::move(done)});
+  if (!question_under_way_) AskStates();
+}
+
+void Hub::AskStates() {
+  if (waiting_questions_.empty()) return;
+  question_under_way_ = true;
+  auto questions = std::make_shared<std::vector<StatesQuestion>>(std::exchange(waiting_questions_, {}));
+  std::vector<std::string> topics;
+  for (const auto& question : *questions) topics.insert(topics.end(), question.topics.begin(), question.topics.end());
+  std::sort(topics.begin(), topics.end());
+  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+  environment_.source.ReadHeads(
+      std::move(topics), [this, questions, alive = std::weak_ptr(alive_), post = environment_.executor](auto result) {
+        post([this, questions, alive, result = std::move(result)]() mutable {
+          if (!alive.expired()) OnStates(std::move(*questions), std::move(result));
+        });
+      });
+}
+
+void Hub::OnStates(std::vector<StatesQuestion> questions, ReadResult<std::vector<TopicState>> result) {
+  question_under_way_ = false;
+  std::unordered_map<std::string, const TopicState*> states;
+  if (!result.ok()) spdlog::debug("reading topic heads failed: {}", result.error);
+  for (const TopicState& state : result.value) {
+    states[state.topic] = &state;
+    const auto it = topics_.find(state.topic);
+    if (it == topics_.end()) continue;
+    Topic* topic = it->second.get();
+    // While the tail has not yet told of a new epoch, what this answer says is not to be mixed with what it said.
+    if (topic->following && topic->epoch != state.epoch) continue;
+    topic->head = std::max(topic->head, state.head);
+    topic->floor = std::max(topic->floor, state.floor);
+    topic->floor_at_ms = NowMs();
+  }
+  for (auto& question : questions) {
+    ReadResult<std::vector<TopicState>> answer;
+    answer.error = result.error;
+    for (const auto& name : question.topics) {
+      const auto it = states.find(name);
+      if (it != states.end()) {
+        answer.value.push_back(*it->second);
+      } else if (answer.ok()) {
+        answer.error = "the answer lacks a topic";
+      }
+    }
+    question.done(std::move(answer));
+  }
+  if (!question_under_way_) AskStates();
+}
+
+void Hub::ReadJournal(Subscription* subscription) {
+  Topic* topic = subscription->topic.get();
+  std::weak_ptr<JournalRead>& under_way = topic->reads[subscription->cursor];
+  if (auto read = under_way.lock()) {
+    read->waiters.push_back(subscription);
+    subscription->read = std::move(read);
+    return;
+  }
+  auto read = std::make_shared<JournalRead>();
+  read->after = subscription->cursor;
+  read->waiters.push_back(subscription);
+  subscription->read = read;
+  under_way = read;
+  counters().journal_reads.Add();
+  environment_.source.ReadAfter(topic->name, read->after, options_.replay_page_events, options_.batch.max_batch_bytes,
+                                [this, read, weak_topic = std::weak_ptr(subscription->topic),
+                                 alive = std::weak_ptr(alive_), post = environment_.executor](auto result) {
+                                  post([this, read, weak_topic, alive, result = std::move(result)]() mutable {
+                                    if (!alive.expired()) OnJournal(weak_topic, read, std::move(result));
+                                  });
+                                });
+}
+
+void Hub::OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
+                    ReadResult<std::vector<EventRef>> result) {
+  const TopicRef topic = weak_topic.lock();
+  if (!topic) return;
+  if (const auto it = topic->reads.find(read->after); it != topic->reads.end() && it->second.lock() == read) {
+    topic->reads.erase(it);
+  }
+  auto page = std::make_shared<JournalPage>();
+  page->after = read->after;
+  if (!result.ok()) {
+    counters().journal_read_errors.Add();
+    spdlog::debug("reading the journal of topic {} failed: {}", topic->name, result.error);
+  }
+  for (EventRef& event : result.value) {
+    if (event->watermark != page->through() + 1) break;  // never across a hole
+    page->events.push_back(std::move(event));
+  }
+  // Waiters may leave their topics while others are served.
+  const std::vector<Subscription*> waiters = std::exchange(read->waiters, {});
+  for (Subscription* subscription : waiters) {
+    subscription->read.reset();
+    if (page->events.empty()) {
+      subscription->session->OnReplayGap(subscription);
+    } else {
+      topic->retry_delay_ms = 0;
+      subscription->session->OnPage(subscription, page);
+    }
+  }
+}
+
+void Hub::RetryLater(Subscription* subscription) {
+  Topic* topic = subscription->topic.get();
+  subscription->waits_for_retry = true;
+  counters().replay_gap_waits.Add();
+  if (topic->retry_at_ms != 0) return;
+  topic->retry_delay_ms = std::clamp(topic->retry_delay_ms * 2, kRetryMinMs, kRetryMaxMs);
+  topic->retry_at_ms = NowMs() + topic->retry_delay_ms;
+  retrying_.push_back(subscription->topic);
+}
+
+void Hub::RetryTopic(const TopicRef& topic) {
+  topic->retry_at_ms = 0;
+  // What is missing may be a commit on its way, or gone by retention: the floor tells.
+  ReadStates({topic->name}, [weak = std::weak_ptr(topic)](ReadResult<std::vector<TopicState>> result) {
+    const TopicRef found = weak.lock();
+    if (!found) return;
+    for (Subscription* subscription : std::vector<Subscription*>(found->subscriptions)) {
+      if (!subscription->waits_for_retry) continue;
+      subscription->waits_for_retry = false;
+      const bool gone = result.ok() && subscription->cursor < result.value.front().floor;
+      if (gone) {
+        subscription->session->DropStale(subscription, StaleReason::kRetentionFloorBreach, result.value.front());
+      } else {
+        subscription->session->OnTopicAdvanced(subscription);
+      }
+    }
+  });
+}
+
+}  // namespace oasync

@@ -1,0 +1,124 @@
+// Hub: everything of the fan-out that one event loop does, without a socket or a database in sight.
+//
+// It owns the loop's topics with their windows, and answers the sessions' questions. Delivery is by pull: the hub only
+// tells a session that a topic has something; the session takes it when its socket can be written.
+// One thread, that of the loop; Source's callbacks come back to it through the Executor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/token.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "hub/topic.h"
+#include "source.h"
+#include "wire/batch.h"
+
+namespace oasync {
+
+// What one session may do and how it is looked after. Times are milliseconds.
+struct SessionLimits {
+  uint32_t max_topics = 256;
+  uint32_t max_outstanding_requests = 8;  // that wait for the database
+  uint32_t max_requests_per_second = 50;  // refilled; twice as many at once
+  int64_t heartbeat_interval_ms = 15000;
+  int64_t token_warning_ms = 30000;
+  int64_t token_grace_ms = 10000;
+};
+
+struct HubOptions {
+  BatchLimits batch;
+  SessionLimits session;
+  size_t window_events = 2048;  // per topic
+  size_t window_bytes = 4194304;
+  uint32_t replay_page_events = 1000;  // in one journal read
+};
+
+// Runs a task on the loop's thread later. Callable from any thread, also after the loop has ended (the task is
+// dropped).
+using Executor = std::function<void(std::function<void()>)>;
+
+// Asks for a topic's live events on behalf of one loop. They arrive at Hub::OnFollowing and Hub::OnEvents.
+class TopicFeed {
+ public:
+  virtual ~TopicFeed() = default;
+  virtual void Follow(const std::string& topic) = 0;
+  virtual void Unfollow(const std::string& topic) = 0;
+};
+
+// What every part of a loop needs; each must outlive the hub.
+struct HubEnvironment {
+  TopicFeed& feed;
+  Source& source;
+  Executor executor;
+  const Clock& clock;
+  const TokenVerifier& verifier;
+  LoopCounters& counters;
+  SharedCounters& shared;
+};
+
+class Hub {
+ public:
+  using StatesCallback = std::function<void(ReadResult<std::vector<TopicState>>)>;
+
+  Hub(const HubOptions& options, HubEnvironment environment);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  // -- from the loop
+  void OnFollowing(const TopicState& state);
+  void OnEvents(const std::vector<EventRef>& events);
+  // Retries, lingering topics. To be called every 100 ms or so.
+  void Tick();
+
+  // -- from the sessions
+  // The topic, followed from now on.
+  TopicRef Acquire(const std::string& name);
+  void Attach(Subscription* subscription);
+  void Detach(Subscription* subscription);
+  // Heads and floors read after this call began, in the order asked. Questions that arrive while one is with the
+  // database are asked together in the next one.
+  void ReadStates(std::vector<std::string> topics, StatesCallback done);
+  // Reads the journal after subscription->cursor; Session::OnPage or OnReplayGap follows.
+  void ReadJournal(Subscription* subscription);
+  // Makes the subscription ready again after a pause.
+  void RetryLater(Subscription* subscription);
+
+  const HubOptions& options() const { return options_; }
+  const HubEnvironment& environment() const { return environment_; }
+  LoopCounters& counters() { return environment_.counters; }
+  int64_t NowMs() const { return environment_.clock.SteadyMs(); }
+
+ private:
+  struct StatesQuestion {
+    std::vector<std::string> topics;
+    StatesCallback done;
+  };
+
+  void AskStates();
+  void OnStates(std::vector<StatesQuestion> questions, ReadResult<std::vector<TopicState>> result);
+  void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
+                 ReadResult<std::vector<EventRef>> result);
+  void ResetEpoch(Topic* topic, const TopicState& state);
+  void WakeSubscriptions(Topic* topic);
+  void RetryTopic(const TopicRef& topic);
+  bool DropIfIdle(const TopicRef& topic, int64_t now);
+  void CountWindow(Topic* topic, int sign);
+
+  const HubOptions options_;
+  HubEnvironment environment_;
+  std::unordered_map<std::string, TopicRef> topics_;
+  std::vector<TopicRef> retrying_;  // topics with retry_at_ms
+  int64_t next_sweep_ms_ = 0;
+  std::vector<StatesQuestion> waiting_questions_;
+  bool question_under_way_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // callbacks that come too late see it gone
+};
+
+}  // namespace oasync

@@ -1,0 +1,157 @@
+// Session: one client's Phoenix channel, from its join to the end of its socket.
+//
+// It has no outgoing queue of updates: per topic a cursor, and whenever its socket can be written it takes the next
+// batch, round robin between topics that have one. Memory per session is constant, whatever the client's pace.
+// One thread, that of its hub; held by shared_ptr because answers from the database may come after its end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/token.h"
+#include "base/token_bucket.h"
+#include "hub/hub.h"
+#include "hub/topic.h"
+#include "wire/messages.h"
+#include "wire/phoenix.h"
+#include "wire/requests.h"
+
+namespace oasync {
+
+// WebSocket close codes that the server uses.
+inline constexpr uint16_t kCloseGoingAway = 1001;
+inline constexpr uint16_t kCloseUnacceptable = 1003;  // a kind of frame that has no meaning here
+inline constexpr uint16_t kCloseBadData = 1007;       // not UTF-8, not JSON, not a Phoenix message
+inline constexpr uint16_t kClosePolicy = 1008;        // token expired, silent
+inline constexpr uint16_t kCloseTooBig = 1009;
+
+// The socket, as the session sees it.
+class SessionSocket {
+ public:
+  virtual ~SessionSocket() = default;
+  // NextFrame is to be called as soon as the socket can take a frame.
+  virtual void WantWrite() = 0;
+  // Ends the socket once the frames before it are out. The session may be destroyed soon after, not during the call.
+  virtual void Close(uint16_t code, std::string_view reason) = 0;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(Hub& hub, SessionSocket& socket, GrantRef grant);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // -- from the socket
+  // One whole message. REQUIRES of OnText: valid UTF-8.
+  void OnText(std::string_view text);
+  void OnBinary(std::string_view bytes);
+  // The next frame to send, or null. Answers first, then batches.
+  FrameRef NextFrame();
+  bool HasControlFrames() const { return !control_.empty(); }
+  bool HasFrames() const { return HasControlFrames() || ready_.first != nullptr; }
+  // False while so many answers wait to be sent that no more questions should be read.
+  bool WantsInput() const { return control_.size() < kMaxControlFrames; }
+  // Heartbeats and token times. Returns when it wants to be called next (steady milliseconds).
+  int64_t OnTimer();
+
+  // -- from the hub
+  void OnTopicAdvanced(Subscription* subscription);
+  void OnPage(Subscription* subscription, const PageRef& page);
+  // The journal had nothing after the subscription's cursor, or could not be read.
+  void OnReplayGap(Subscription* subscription);
+  // The subscription cannot go on: tells the client and ends it.
+  void DropStale(Subscription* subscription, StaleReason reason, const TopicState& state);
+
+  const Grant& grant() const { return *grant_; }
+
+ private:
+  static constexpr size_t kMaxControlFrames = 64;
+  static constexpr uint32_t kReplaySlots = 2;  // journal reads under way and pages held, over all topics
+
+  // A line of subscriptions, linked through Subscription::next.
+  struct Line {
+    Subscription* first = nullptr;
+    Subscription* last = nullptr;
+    void Push(Subscription* subscription);
+    Subscription* Pop();
+    void Remove(Subscription* subscription);
+  };
+
+  // A join or subscribe that may have to wait for the database.
+  struct PendingSubscribe {
+    PhoenixRef join_ref;
+    PhoenixRef ref;
+    bool is_join = false;
+    SubscribeRequest request;
+    std::vector<TopicRef> topics;  // as in request
+    uint32_t generation = 0;       // of the channel that asked
+  };
+
+  // session.cpp: the channel
+  void Handle(PhoenixMessage message);
+  void HandleChannel(PhoenixMessage message);
+  void Join(PhoenixMessage message);
+  void Leave(const PhoenixMessage& message);
+  void Unsubscribe(const PhoenixMessage& message);
+  void Heartbeat(const PhoenixMessage& message);
+  void Reauthenticate(const PhoenixMessage& message);
+  void LeaveAll();
+  void Reply(const PhoenixRef& join_ref, const PhoenixRef& ref, bool ok, const Json& response);
+  void ReplyTo(const PhoenixMessage& message, bool ok, const Json& response) {
+    Reply(message.join_ref, message.ref, ok, response);
+  }
+  void PushEvent(std::string_view event, const Json& payload);
+  void Enqueue(FrameRef frame);
+  std::string SubscriptionId() const;
+  std::vector<TopicPosition> Positions() const;
+  bool TakeRateToken(const PhoenixMessage& message);
+
+  // session_subscribe.cpp: join and subscribe
+  void Subscribe(PhoenixMessage message);
+  void BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending);
+  bool CheckTopics(const PendingSubscribe& pending);
+  bool StatesAreKnown(const PendingSubscribe& pending, std::vector<TopicState>* states) const;
+  void FinishSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
+  void RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale);
+  void AcceptSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
+  void FailSubscribe(const PendingSubscribe& pending, const Json& error);
+  Json JoinResponse(const std::vector<TopicPosition>& positions) const;
+
+  // session_delivery.cpp: subscriptions and batches
+  Subscription* Find(std::string_view topic) const;
+  void AddSubscription(const TopicRef& topic, uint64_t cursor, uint64_t goal, uint64_t epoch, uint32_t max_events);
+  void RemoveSubscription(Subscription* subscription);
+  void MakeReady(Subscription* subscription);
+  FrameRef TakeBatch(Subscription* subscription);
+  template <typename At>
+  FrameRef CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at);
+  bool HasMore(const Subscription& subscription) const;
+  bool NeedsJournal(const Subscription& subscription) const;
+  void StartRead(Subscription* subscription);
+  void ReleasePage(Subscription* subscription);
+  void FreeSlot();
+
+  Hub& hub_;
+  SessionSocket& socket_;
+  GrantRef grant_;
+  std::vector<std::unique_ptr<Subscription>> subscriptions_;
+  Line ready_;
+  Line blocked_;
+  std::vector<FrameRef> control_;  // answers and notices; first in, first out
+  PhoenixRef join_ref_;
+  TokenBucket requests_;
+  int64_t heartbeat_at_ms_;
+  uint64_t subscription_id_ = 0;
+  uint32_t generation_ = 0;  // grows with every join and leave
+  uint16_t outstanding_ = 0;
+  uint8_t slots_in_use_ = 0;
+  Encoding encoding_ = Encoding::kJson;
+  bool joined_ = false;
+  bool token_warned_ = false;
+};
+
+}  // namespace oasync

@@ -1,0 +1,206 @@
+// Session, part three: subscriptions and how their batches are cut.
+
+#include <algorithm>
+
+#include "hub/session.h"
+
+namespace oasync {
+
+void Session::Line::Push(Subscription* subscription) {
+  subscription->next = nullptr;
+  if (last != nullptr) {
+    last->next = subscription;
+  } else {
+    first = subscription;
+  }
+  last = subscription;
+}
+
+Subscription* Session::Line::Pop() {
+  Subscription* subscription = first;
+  first = subscription->next;
+  if (first == nullptr) last = nullptr;
+  subscription->next = nullptr;
+  return subscription;
+}
+
+void Session::Line::Remove(Subscription* subscription) {
+  Subscription* before = nullptr;
+  for (Subscription* it = first; it != subscription; it = it->next) before = it;
+  (before == nullptr ? first : before->next) = subscription->next;
+  if (last == subscription) last = before;
+  subscription->next = nullptr;
+}
+
+Subscription* Session::Find(std::string_view topic) const {
+  for (const auto& subscription : subscriptions_) {
+    if (subscription->topic->name == topic) return subscription.get();
+  }
+  return nullptr;
+}
+
+void Session::AddSubscription(const TopicRef& topic, uint64_t cursor, uint64_t goal, uint64_t epoch,
+                              uint32_t max_events) {
+  auto subscription = std::make_unique<Subscription>();
+  subscription->session = this;
+  subscription->topic = topic;
+  subscription->sent = subscription->cursor = cursor;
+  subscription->goal = goal;
+  subscription->epoch = epoch;
+  subscription->max_events = max_events;
+  hub_.Attach(subscription.get());
+  subscriptions_.push_back(std::move(subscription));
+  OnTopicAdvanced(subscriptions_.back().get());
+}
+
+void Session::RemoveSubscription(Subscription* subscription) {
+  if (subscription->state == Subscription::State::kReady) ready_.Remove(subscription);
+  if (subscription->state == Subscription::State::kBlocked) blocked_.Remove(subscription);
+  const bool held_slot = subscription->read != nullptr || subscription->page != nullptr;
+  hub_.Detach(subscription);
+  std::erase_if(subscriptions_, [&](const auto& owned) { return owned.get() == subscription; });
+  if (held_slot) FreeSlot();
+}
+
+void Session::MakeReady(Subscription* subscription) {
+  if (subscription->state != Subscription::State::kIdle) return;
+  subscription->state = Subscription::State::kReady;
+  ready_.Push(subscription);
+  socket_.WantWrite();
+}
+
+void Session::OnTopicAdvanced(Subscription* subscription) {
+  if (HasMore(*subscription)) MakeReady(subscription);
+}
+
+void Session::OnPage(Subscription* subscription, const PageRef& page) {
+  subscription->page = page;  // takes over the slot of the read
+  MakeReady(subscription);
+}
+
+void Session::OnReplayGap(Subscription* subscription) {
+  hub_.RetryLater(subscription);
+  FreeSlot();
+}
+
+void Session::DropStale(Subscription* subscription, StaleReason reason, const TopicState& state) {
+  hub_.environment().shared.stale.Add(StaleReasonName(reason));
+  PushEvent("sync:error",
+            StaleCursorJson({{state.topic, reason, subscription->sent, state.floor, state.head, state.epoch}}));
+  RemoveSubscription(subscription);
+}
+
+FrameRef Session::NextFrame() {
+  if (!control_.empty()) {
+    FrameRef frame = std::move(control_.front());
+    control_.erase(control_.begin());
+    if (control_.empty()) control_.shrink_to_fit();
+    return frame;
+  }
+  while (ready_.first != nullptr) {
+    Subscription* subscription = ready_.Pop();
+    subscription->state = Subscription::State::kIdle;
+    FrameRef frame = TakeBatch(subscription);
+    if (!frame) continue;
+    // To the end of the line: the other topics come first now.
+    if (HasMore(*subscription)) MakeReady(subscription);
+    return frame;
+  }
+  return nullptr;
+}
+
+// Whether the journal has to be read before the subscription can go on.
+bool Session::NeedsJournal(const Subscription& subscription) const {
+  const Topic& topic = *subscription.topic;
+  return subscription.cursor < (topic.following ? topic.window.base() : subscription.goal);
+}
+
+bool Session::HasMore(const Subscription& subscription) const {
+  if (subscription.page) return true;
+  if (subscription.read || subscription.waits_for_retry) return false;
+  const Topic& topic = *subscription.topic;
+  return NeedsJournal(subscription) || (topic.following && subscription.cursor < topic.window.head());
+}
+
+FrameRef Session::TakeBatch(Subscription* subscription) {
+  Topic* topic = subscription->topic.get();
+  while (true) {
+    FrameRef frame;
+    if (subscription->page) {
+      JournalPage* page = subscription->page.get();
+      frame = CutBatch(subscription, &page->frames, page->through(), [page](uint64_t watermark) -> const Event& {
+        return *page->events[watermark - page->after - 1];
+      });
+      if (subscription->cursor >= page->through()) {
+        // The next page is read while this frame is on its way, unless another topic waits for the slot.
+        const bool others_wait = blocked_.first != nullptr;
+        ReleasePage(subscription);
+        if (!others_wait && NeedsJournal(*subscription)) StartRead(subscription);
+      }
+      if (frame) hub_.counters().journal_batches.Add();
+    } else if (subscription->read || subscription->waits_for_retry) {
+      return nullptr;
+    } else if (NeedsJournal(*subscription)) {
+      StartRead(subscription);
+      return nullptr;
+    } else if (topic->following && subscription->cursor < topic->window.head()) {
+      frame = CutBatch(subscription, &topic->frames, topic->window.head(),
+                       [topic](uint64_t watermark) -> const Event& { return topic->window.At(watermark); });
+      if (frame) hub_.counters().window_batches.Add();
+    } else {
+      return nullptr;  // caught up
+    }
+    if (frame) return frame;
+    // Nothing but voids: read on.
+  }
+}
+
+// The next batch of a run of events that ends at `end`; null if there were only voids, which are passed then.
+template <typename At>
+FrameRef Session::CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at) {
+  const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_};
+  FrameRef frame = cache->Find(key, subscription->goal);
+  if (!frame) {
+    BatchLimits limits = hub_.options().batch;
+    limits.max_events = subscription->max_events;
+    BatchBuilder builder(encoding_, limits, subscription->topic->name);
+    uint64_t cursor = subscription->cursor;
+    while (cursor < end && builder.Add(at(cursor + 1))) ++cursor;
+    if (!builder.has_updates()) {
+      subscription->cursor = cursor;
+      return nullptr;
+    }
+    const bool complete = cursor >= subscription->goal;
+    frame =
+        builder.Finish(subscription->sent, complete, std::max(subscription->topic->head, cursor), subscription->epoch);
+    hub_.counters().frames_encoded.Add();
+    cache->Put(key, complete, frame);
+  }
+  subscription->sent = subscription->cursor = frame->through_watermark;
+  return frame;
+}
+
+void Session::StartRead(Subscription* subscription) {
+  if (slots_in_use_ >= kReplaySlots) {
+    subscription->state = Subscription::State::kBlocked;
+    blocked_.Push(subscription);
+    return;
+  }
+  ++slots_in_use_;
+  hub_.ReadJournal(subscription);
+}
+
+void Session::ReleasePage(Subscription* subscription) {
+  subscription->page.reset();
+  FreeSlot();
+}
+
+void Session::FreeSlot() {
+  --slots_in_use_;
+  if (blocked_.first == nullptr) return;
+  Subscription* subscription = blocked_.Pop();
+  subscription->state = Subscription::State::kIdle;
+  MakeReady(subscription);
+}
+
+}  // namespace oasync

@@ -1,0 +1,197 @@
+// Session, part two: joining and subscribing, from the request to the reply that precedes the first batch.
+#include <algorithm>
+
+#include "hub/session.h"
+
+namespace oasync {
+namespace {
+
+// How old a topic's floor may be to be believed without asking the database again.
+constexpr int64_t kFloorTrustedMs = 1000;
+// What clients are told to wait before they connect again.
+constexpr int kBackoffBaseMs = 400;
+constexpr int kBackoffJitterMs = 250;
+
+// Why the cursor cannot be resumed; kNone when it can.
+enum class Verdict : uint8_t { kFine, kStale };
+Verdict Judge(const RequestedCursor& cursor, const TopicState& state, StaleReason* reason) {
+  if (cursor.epoch != 0 && cursor.epoch != state.epoch) {
+    *reason = StaleReason::kEpochDiverged;
+  } else if (cursor.watermark > state.head) {
+    *reason = StaleReason::kCursorAheadOfHead;
+  } else if (cursor.watermark < state.floor) {
+    *reason = StaleReason::kRetentionFloorBreach;
+  } else {
+    return Verdict::kFine;
+  }
+  return Verdict::kStale;
+}
+
+}  // namespace
+
+void Session::Subscribe(PhoenixMessage message) {
+  auto parsed = ParseSubscribe(message.payload);
+  if (!parsed.ok()) {
+    hub_.environment().shared.denials.Add("bad_subscription");
+    return ReplyTo(message, false, ErrorJson("bad_subscription", parsed.error));
+  }
+  auto pending = std::make_shared<PendingSubscribe>();
+  pending->join_ref = std::move(message.join_ref);
+  pending->ref = std::move(message.ref);
+  pending->request = std::move(parsed.value);
+  pending->generation = generation_;
+  if (!CheckTopics(*pending)) return;
+  hub_.counters().subscribes.Add();
+  BeginSubscribe(pending);
+}
+
+// Entitlement and number of topics; replies with the error itself.
+bool Session::CheckTopics(const PendingSubscribe& pending) {
+  Json forbidden = Json::array();
+  size_t added = pending.is_join ? pending.request.topics.size() : subscriptions_.size();
+  for (const auto& topic : pending.request.topics) {
+    if (!grant_->scopes.Allows(topic.name)) forbidden.push_back(topic.name);
+    if (!pending.is_join && Find(topic.name) == nullptr) ++added;
+  }
+  if (!forbidden.empty()) {
+    hub_.environment().shared.denials.Add("forbidden_topic");
+    Json error = ErrorJson("forbidden_topic", "the token does not allow these topics");
+    error["forbidden_topics"] = std::move(forbidden);
+    FailSubscribe(pending, error);
+    return false;
+  }
+  const uint32_t max_topics = hub_.options().session.max_topics;
+  if (added > max_topics) {
+    hub_.environment().shared.denials.Add("too_many_topics");
+    Json error = ErrorJson("bad_subscription", "too many topics on one socket");
+    error["max_topics"] = max_topics;
+    FailSubscribe(pending, error);
+    return false;
+  }
+  if (outstanding_ >= hub_.options().session.max_outstanding_requests) {
+    hub_.counters().rate_limited.Add();
+    Json error = ErrorJson("rate_limited", "too many requests wait for an answer on this socket");
+    error["retry_after_ms"] = 1000;
+    FailSubscribe(pending, error);
+    return false;
+  }
+  return true;
+}
+
+void Session::BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending) {
+  std::vector<std::string> names;
+  for (const auto& topic : pending->request.topics) {
+    pending->topics.push_back(hub_.Acquire(topic.name));
+    names.push_back(topic.name);
+  }
+  std::vector<TopicState> states;
+  if (StatesAreKnown(*pending, &states)) return FinishSubscribe(*pending, states);
+  ++outstanding_;
+  hub_.ReadStates(std::move(names), [weak = weak_from_this(), pending](const auto& result) {
+    const auto self = weak.lock();
+    if (!self) return;
+    --self->outstanding_;
+    // The channel that asked may have been left or replaced.
+    if (pending->generation != self->generation_) return;
+    if (result.ok()) return self->FinishSubscribe(*pending, result.value);
+    self->hub_.environment().shared.denials.Add("internal");
+    Json error = ErrorJson("internal", "the journal cannot be read at the moment");
+    error["retry_after_ms"] = 1000;
+    if (pending->is_join) self->joined_ = false;
+    self->FailSubscribe(*pending, error);
+  });
+}
+
+// Whether every topic's state is known well enough without asking the database, as it is for clients that come back to
+// a topic that others follow. A cursor past the known head is always asked for: another server may have been ahead.
+bool Session::StatesAreKnown(const PendingSubscribe& pending, std::vector<TopicState>* states) const {
+  const int64_t now = hub_.NowMs();
+  for (size_t i = 0; i < pending.topics.size(); ++i) {
+    const Topic& topic = *pending.topics[i];
+    const auto& cursor = pending.request.topics[i].cursor;
+    if (!topic.following) return false;
+    const bool in_window = cursor && cursor->watermark >= topic.window.base();
+    const bool floor_is_fresh = topic.floor_at_ms != 0 && now - topic.floor_at_ms <= kFloorTrustedMs;
+    if (!in_window && !floor_is_fresh) return false;
+    if (cursor && (cursor->watermark > topic.head || (cursor->epoch != 0 && cursor->epoch != topic.epoch)))
+      return false;
+    states->push_back({topic.name, topic.head, topic.floor, topic.epoch});
+  }
+  return true;
+}
+
+void Session::FinishSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states) {
+  std::vector<StaleTopic> stale;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const auto& cursor = pending.request.topics[i].cursor;
+    StaleReason reason;
+    if (cursor && Judge(*cursor, states[i], &reason) == Verdict::kStale) {
+      const TopicState& state = states[i];
+      stale.push_back({state.topic, reason, cursor->watermark, state.floor, state.head, state.epoch});
+    }
+  }
+  if (stale.empty()) {
+    AcceptSubscribe(pending, states);
+  } else {
+    RefuseStale(pending, stale);
+  }
+}
+
+void Session::RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale) {
+  for (const auto& topic : stale) hub_.environment().shared.stale.Add(StaleReasonName(topic.reason));
+  Json body = StaleCursorJson(stale);
+  if (pending.is_join) {
+    // A join succeeds all the same: phoenix.js would repeat a failed one for ever, with the same cursor.
+    Json response = JoinResponse({});
+    response["stale"] = std::move(body);
+    return Reply(pending.join_ref, pending.ref, true, response);
+  }
+  Reply(pending.join_ref, pending.ref, false, body);
+  PushEvent("sync:error", body);
+}
+
+void Session::AcceptSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states) {
+  std::vector<TopicPosition> positions;
+  Json names = Json::array();
+  for (size_t i = 0; i < states.size(); ++i) {
+    const TopicState& state = states[i];
+    const auto& cursor = pending.request.topics[i].cursor;
+    positions.push_back({state.topic, cursor ? cursor->watermark : state.floor, state.epoch, state.head});
+    names.push_back(state.topic);
+  }
+  // The reply goes first: it says where the batches that follow begin.
+  if (pending.is_join) {
+    Reply(pending.join_ref, pending.ref, true, JoinResponse(positions));
+  } else {
+    Json response = {{"subscription_id", SubscriptionId()},
+                     {"topics", std::move(names)},
+                     {"current_watermarks", CursorsJson(positions)},
+                     {"head_watermarks", HeadsJson(positions)}};
+    if (!pending.request.request_id.empty()) response["request_id"] = pending.request.request_id;
+    Reply(pending.join_ref, pending.ref, true, response);
+  }
+  uint32_t max_events = hub_.options().batch.max_events;
+  if (pending.request.replay_batch_size != 0) max_events = std::min(max_events, pending.request.replay_batch_size);
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (Subscription* earlier = Find(states[i].topic)) RemoveSubscription(earlier);
+    AddSubscription(pending.topics[i], positions[i].watermark, states[i].head, states[i].epoch, max_events);
+  }
+}
+
+void Session::FailSubscribe(const PendingSubscribe& pending, const Json& error) {
+  Reply(pending.join_ref, pending.ref, false, error);
+}
+
+Json Session::JoinResponse(const std::vector<TopicPosition>& positions) const {
+  Json topics = Json::array();
+  for (const auto& position : positions) topics.push_back(position.topic);
+  return {{"subscription_id", SubscriptionId()},
+          {"allowed_topics", grant_->scopes.Names()},
+          {"topics", std::move(topics)},
+          {"current_watermarks", CursorsJson(positions)},
+          {"head_watermarks", HeadsJson(positions)},
+          {"heartbeat_interval_ms", hub_.options().session.heartbeat_interval_ms},
+          {"reconnect_backoff_ms", {{"base", kBackoffBaseMs}, {"jitter", kBackoffJitterMs}}}};
+}
+
+}  // namespace oasync

@@ -1,0 +1,77 @@
+// Topic: one event loop's view of one topic, and the subscriptions of its sessions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "event.h"
+#include "hub/frame_cache.h"
+#include "hub/window.h"
+
+namespace oasync {
+
+class Session;
+struct Subscription;
+struct Topic;
+
+// A run of journal events, read once for everybody who stood at the same place.
+struct JournalPage {
+  uint64_t after = 0;  // the first event is after + 1
+  std::vector<EventRef> events;
+  FrameCache frames;
+  uint64_t through() const { return after + events.size(); }
+};
+using PageRef = std::shared_ptr<JournalPage>;
+
+// A journal read on its way, and the subscriptions that wait for it.
+struct JournalRead {
+  uint64_t after = 0;
+  std::vector<Subscription*> waiters;
+};
+
+// One topic of one session: a cursor, and no queue.
+struct Subscription {
+  Session* session = nullptr;
+  std::shared_ptr<Topic> topic;
+  uint64_t sent = 0;    // the client's place: where the last batch ended, or the cursor it came with
+  uint64_t cursor = 0;  // how far events were read: sent, or past voids that follow it
+  uint64_t goal = 0;    // head seen at subscribe; from there on batches are replay_complete
+  uint64_t epoch = 0;
+  uint32_t max_events = 0;  // in a batch
+  uint32_t index_in_topic = 0;
+  PageRef page;                       // being sent from; holds a replay slot of the session
+  std::shared_ptr<JournalRead> read;  // waited for; holds a replay slot of the session
+  Subscription* next = nullptr;       // in the session's ready or blocked line
+  enum class State : uint8_t {
+    kIdle,     // nothing to send, or waiting for a read or a retry
+    kReady,    // in the session's ready line
+    kBlocked,  // has to read the journal, but the session has no replay slot free
+  };
+  State state = State::kIdle;
+  bool waits_for_retry = false;  // the journal had a gap or could not be read
+};
+
+struct Topic {
+  Topic(std::string topic_name, size_t max_events, size_t max_bytes)
+      : name(std::move(topic_name)), window(max_events, max_bytes) {}
+
+  const std::string name;
+  bool following = false;  // the tail delivers: the window's base and head are known
+  uint64_t epoch = 0;      // 0 until known
+  uint64_t head = 0;       // last watermark known of
+  uint64_t floor = 0;
+  int64_t floor_at_ms = 0;  // when floor was read; 0 never
+  Window window;
+  FrameCache frames;  // of the window
+  std::vector<Subscription*> subscriptions;
+  std::map<uint64_t, std::weak_ptr<JournalRead>> reads;  // under way, by `after`
+  int64_t idle_since_ms = 0;                             // when the last subscription left
+  int64_t retry_at_ms = 0;                               // when waits_for_retry ends; 0 when nobody waits
+  int32_t retry_delay_ms = 0;
+};
+using TopicRef = std::shared_ptr<Topic>;
+
+}  // namespace oasync

@@ -1,0 +1,204 @@
+// oa-sync-fanout: reads its settings, brings the parts together, and waits for the signal to stop.
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "base/log.h"
+#include "config.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "pg/pg_source.h"
+
+namespace oasync {
+namespace {
+
+constexpr int kExitRuntimeFailure = 1;
+constexpr int kExitBadConfiguration = 2;
+// The tail is alive if it has heard from the database within this time.
+constexpr int64_t kProgressWithinUs = 10000000;
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// One descriptor per connection, and some for everything else. Not more: libwebsockets allocates a table for all.
+void RaiseDescriptorLimit(const Config& config) {
+  constexpr rlim_t kOthers = 1024;
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, config.max_connections + kOthers);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < config.max_connections + kOthers) {
+    spdlog::warn("the descriptor limit {} is too low for --max-connections {} and {} others", limit.rlim_cur,
+                 config.max_connections, kOthers);
+  }
+}
+
+void LogFromLibrary(int, const char* line) {
+  std::string_view text(line);
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  spdlog::debug("libwebsockets: {}", text);
+}
+
+// One listening socket per loop, all on one port; empty and *error when the address is not to be had.
+std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* error) {
+  const bool shared = config.loops > 1;
+  std::vector<int> fds;
+  if (shared && *port != 0) {
+    // Sharing the port would let two servers be started on it by mistake: this one must be free at first.
+    const int probe = OpenListeningSocket(config.listen_host, port, /*shared=*/false, error);
+    if (probe < 0) return fds;
+    close(probe);
+  }
+  for (uint32_t i = 0; i < config.loops; ++i) {
+    const int fd = OpenListeningSocket(config.listen_host, port, shared, error);
+    if (fd < 0) {
+      for (const int opened : fds) close(opened);
+      return {};
+    }
+    fds.push_back(fd);
+  }
+  return fds;
+}
+
+PgSourceOptions SourceOptions(const Config& config) {
+  PgSourceOptions options;
+  options.conninfo = config.database;
+  options.journal_readers = config.journal_readers;
+  options.journal_poll_ms = config.journal_poll_ms;
+  options.gap_wait_ms = config.gap_wait_ms;
+  options.tail_auto = config.tail_auto;
+  options.reconnect_min_ms = config.reconnect_min_ms;
+  options.reconnect_max_ms = config.reconnect_max_ms;
+  return options;
+}
+
+std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
+  const auto value = [](const auto& counter) { return static_cast<double>(counter.load(std::memory_order_relaxed)); };
+  return {
+      {"pg_connects_total", "Connections to PostgreSQL established", false, value(stats.connects)},
+      {"pg_reconnects_total", "Connections to PostgreSQL lost", false, value(stats.reconnects)},
+      {"pg_journal_reads_total", "Queries of the journal and of heads that were answered", false,
+       value(stats.journal_reads)},
+      {"pg_journal_errors_total", "Queries of the journal and of heads that failed", false,
+       value(stats.journal_errors)},
+      {"pg_stream_messages_total", "Updates received from the slot, topics of no interest included", false,
+       value(stats.stream_messages)},
+      {"pg_gaps_filled_total", "Live events that had to be read from the journal", false, value(stats.gaps_filled)},
+      {"pg_decode_errors_total", "Updates that could not be understood", false, value(stats.decode_errors)},
+      {"pg_followed_topics", "Topics the tail follows", true, value(stats.followed_topics)},
+      {"pg_held_events", "Live events that wait for a lower watermark", true, value(stats.held_events)},
+      {"pg_epoch", "Epoch of the database, 0 before it is known", true, value(stats.epoch)},
+  };
+}
+
+int Serve(const Config& config, Keyring keyring) {
+  uint16_t port = config.listen_port;
+  std::string error;
+  std::vector<int> fds = OpenSockets(config, &port, &error);
+  if (fds.empty()) {
+    spdlog::error("{}", error);
+    return kExitRuntimeFailure;
+  }
+  const SystemClock clock;
+  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  Router router;
+  PgSource source(SourceOptions(config), router);
+  router.SetSource(&source);
+
+  MetricsSources metrics;
+  metrics.router = &router;
+  metrics.extras = [&source] { return SourceMetrics(source.stats()); };
+  metrics.tail_silence_us = [&source]() -> int64_t {
+    const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
+    return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
+  };
+  const auto ready = [&metrics, &router] {
+    const int64_t silence = metrics.tail_silence_us();
+    return router.tail_mode() != TailMode::kDown && silence >= 0 && silence < kProgressWithinUs;
+  };
+  ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
+
+  std::vector<std::unique_ptr<Loop>> loops;
+  for (const int fd : fds) {
+    metrics.loops.push_back(std::make_unique<LoopCounters>());
+    loops.push_back(std::make_unique<Loop>(shared, *metrics.loops.back(), fd));
+    error = loops.back()->Create();
+    if (!error.empty()) {
+      spdlog::error("{}", error);
+      return kExitRuntimeFailure;
+    }
+  }
+  source.Start();
+  for (const auto& loop : loops) loop->Start();
+  spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
+  const bool v6 = config.listen_host.find(':') != std::string::npos;
+  std::printf("oa-sync-fanout listening on %s%s%s:%u\n", v6 ? "[" : "", config.listen_host.c_str(), v6 ? "]" : "",
+              port);
+  std::fflush(stdout);
+
+  const sigset_t signals = StopSignals();
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("signal {}: closing", received);
+  for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
+  for (const auto& loop : loops) loop->Join();
+  source.Stop();
+  loops.clear();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  const ConfigResult result = ReadConfig(argc, argv);
+  if (!result.config) {
+    if (result.exit_code == 0) {
+      std::fputs(result.message.c_str(), stdout);
+    } else {
+      std::fprintf(stderr, "oa-sync-fanout: %s\n", result.message.c_str());
+    }
+    return result.exit_code;
+  }
+  const Config& config = *result.config;
+  const auto refuse = [](const char* setting, const std::string& reason) {
+    std::fprintf(stderr, "oa-sync-fanout: %s: %s\n", setting, reason.c_str());
+    return kExitBadConfiguration;
+  };
+  if (const std::string error = PgSource::CheckConninfo(config.database); !error.empty()) {
+    return refuse("--database", error);
+  }
+  std::string error;
+  auto keyring = Keyring::Load(config.keyring_file, &error);
+  if (!keyring) return refuse("--jwt-keyring", error);
+
+  SetUpLogging(config.log_level, config.log_json);
+  lws_set_log_level(LLL_ERR | LLL_WARN, &LogFromLibrary);
+  // Before the first thread, so that all of them inherit it: signals are taken by sigwait alone.
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit(config);
+  return Serve(config, std::move(*keyring));
+}
+
+}  // namespace
+}  // namespace oasync
+
+int main(int argc, char** argv) {
+  try {
+    return oasync::Main(argc, argv);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "oa-sync-fanout: %s\n", failure.what());
+    return oasync::kExitRuntimeFailure;
+  }
+}

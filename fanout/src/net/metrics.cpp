@@ -1,0 +1,162 @@
+#include "net/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <limits>
+#include <utility>
+
+namespace oasync {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+struct Described {
+  Cell LoopCounters::*cell;
+  const char* name;
+  const char* help;
+  bool gauge;
+};
+
+constexpr Described kCells[] = {
+    {&LoopCounters::connections, "connections", "Open WebSockets", true},
+    {&LoopCounters::subscriptions, "subscriptions", "Topics followed, summed over sessions", true},
+    {&LoopCounters::topics, "topics", "Topics held, summed over loops", true},
+    {&LoopCounters::window_events, "window_events", "Events held in windows", true},
+    {&LoopCounters::window_bytes, "window_bytes", "Bytes of the events held in windows", true},
+    {&LoopCounters::accepted, "accepted_total", "TCP connections accepted", false},
+    {&LoopCounters::accept_errors, "accept_errors_total", "Failures to accept, such as no free descriptor", false},
+    {&LoopCounters::joins, "joins_total", "Channel joins", false},
+    {&LoopCounters::subscribes, "subscribes_total", "Subscribe requests taken up", false},
+    {&LoopCounters::messages_received, "messages_received_total", "Messages from clients", false},
+    {&LoopCounters::bytes_received, "bytes_received_total", "Bytes of messages from clients", false},
+    {&LoopCounters::frames_sent, "frames_sent_total", "Frames sent, of every kind", false},
+    {&LoopCounters::bytes_sent, "bytes_sent_total", "Bytes of frames sent", false},
+    {&LoopCounters::frames_encoded, "batches_encoded_total", "Batches built; the others were shared", false},
+    {&LoopCounters::journal_reads, "journal_reads_total", "Reads of journal pages", false},
+    {&LoopCounters::journal_read_errors, "journal_read_errors_total", "Failed reads of journal pages", false},
+    {&LoopCounters::replay_gap_waits, "replay_gap_waits_total", "Replays that had to wait for the journal", false},
+    {&LoopCounters::heartbeats_sent, "heartbeats_sent_total", "sync:heartbeat pushes", false},
+    {&LoopCounters::heartbeats_received, "heartbeats_received_total", "Heartbeats from clients", false},
+    {&LoopCounters::silent_closed, "silent_closed_total", "Sockets closed because the client was silent", false},
+    {&LoopCounters::slow_closed, "slow_closed_total", "Sockets closed because nothing could be written", false},
+    {&LoopCounters::handshake_timeouts, "handshake_timeouts_total", "Connections that never became WebSockets", false},
+    {&LoopCounters::malformed, "malformed_frames_total", "Sockets closed for a frame that is no message", false},
+    {&LoopCounters::oversized, "oversized_frames_total", "Sockets closed for a message over the limit", false},
+    {&LoopCounters::rate_limited, "rate_limited_total", "Requests answered with rate_limited", false},
+};
+
+MetricFamily Family(const std::string& name, const std::string& help, MetricType type) {
+  MetricFamily family;
+  family.name = "oa_sync_" + name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+void AddValue(MetricFamily* family, double value, const char* label = nullptr, std::string label_value = {}) {
+  ClientMetric metric;
+  if (label != nullptr) metric.label.push_back({label, std::move(label_value)});
+  (family->type == MetricType::Gauge ? metric.gauge.value : metric.counter.value) = value;
+  family->metric.push_back(std::move(metric));
+}
+
+template <typename Read>
+double Sum(const MetricsSources& sources, Read read) {
+  int64_t sum = 0;
+  for (const auto& loop : sources.loops) sum += read(*loop).Get();
+  return static_cast<double>(sum);
+}
+
+MetricFamily Labelled(const char* name, const char* help, const char* label, const LabelledCounter& counter) {
+  MetricFamily family = Family(name, help, MetricType::Counter);
+  for (const auto& [value, count] : counter.Read()) AddValue(&family, static_cast<double>(count), label, value);
+  return family;
+}
+
+MetricFamily CommitToSocket(const MetricsSources& sources) {
+  constexpr double kUsPerSecond = 1e6;
+  MetricFamily family =
+      Family("commit_to_socket_seconds", "Oldest live event of a batch: from its commit to the hand-over to the socket",
+             MetricType::Histogram);
+  ClientMetric metric;
+  uint64_t cumulative = 0;
+  double sum_us = 0;
+  const auto& bounds = LatencyHistogram::kBoundsUs;
+  for (size_t i = 0; i <= bounds.size(); ++i) {
+    for (const auto& loop : sources.loops) cumulative += static_cast<uint64_t>(loop->commit_to_socket.Bucket(i));
+    const double bound =
+        i < bounds.size() ? static_cast<double>(bounds[i]) / kUsPerSecond : std::numeric_limits<double>::infinity();
+    metric.histogram.bucket.push_back({cumulative, bound});
+  }
+  for (const auto& loop : sources.loops) sum_us += static_cast<double>(loop->commit_to_socket.SumUs());
+  metric.histogram.sample_count = cumulative;
+  metric.histogram.sample_sum = sum_us / kUsPerSecond;
+  family.metric.push_back(std::move(metric));
+  return family;
+}
+
+void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  static constexpr const char* kModes[] = {"down", "journal", "logical"};
+  MetricFamily mode = Family("tail_mode", "1 for where live events come from now", MetricType::Gauge);
+  for (size_t i = 0; i < 3; ++i) {
+    AddValue(&mode, static_cast<size_t>(sources.router->tail_mode()) == i ? 1 : 0, "mode", kModes[i]);
+  }
+  families->push_back(std::move(mode));
+  MetricFamily changes = Family("tail_mode_changes_total", "Changes of tail_mode", MetricType::Counter);
+  AddValue(&changes, static_cast<double>(sources.router->tail_mode_changes()));
+  families->push_back(std::move(changes));
+  MetricFamily events = Family("tail_events_total", "Live events received, voids included", MetricType::Counter);
+  AddValue(&events, static_cast<double>(sources.router->events_received()));
+  families->push_back(std::move(events));
+  MetricFamily silence = Family("tail_silence_seconds", "Since the tail last heard from the database; -1 before it did",
+                                MetricType::Gauge);
+  const int64_t us = sources.tail_silence_us();
+  AddValue(&silence, us < 0 ? -1 : static_cast<double>(us) / 1e6);
+  families->push_back(std::move(silence));
+}
+
+}  // namespace
+
+std::string RenderMetrics(const MetricsSources& sources) {
+  std::vector<MetricFamily> families;
+  for (const Described& described : kCells) {
+    families.push_back(
+        Family(described.name, described.help, described.gauge ? MetricType::Gauge : MetricType::Counter));
+    AddValue(&families.back(),
+             Sum(sources, [&](const LoopCounters& loop) -> const Cell& { return loop.*described.cell; }));
+  }
+  static constexpr const char* kEncodings[] = {"json", "proto"};
+  MetricFamily batches = Family("batches_sent_total", "Update batches sent", MetricType::Counter);
+  MetricFamily updates = Family("updates_sent_total", "Updates sent", MetricType::Counter);
+  for (size_t i = 0; i < 2; ++i) {
+    AddValue(&batches, Sum(sources, [&](const LoopCounters& loop) -> const Cell& { return loop.batches_sent[i]; }),
+             "encoding", kEncodings[i]);
+    AddValue(&updates, Sum(sources, [&](const LoopCounters& loop) -> const Cell& { return loop.updates_sent[i]; }),
+             "encoding", kEncodings[i]);
+  }
+  families.push_back(std::move(batches));
+  families.push_back(std::move(updates));
+  MetricFamily by_source =
+      Family("batches_by_source_total", "Update batches by where they came from", MetricType::Counter);
+  AddValue(&by_source, Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.window_batches; }),
+           "source", "window");
+  AddValue(&by_source, Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.journal_batches; }),
+           "source", "journal");
+  families.push_back(std::move(by_source));
+  families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials));
+  families.push_back(
+      Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
+  families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
+  families.push_back(CommitToSocket(sources));
+  AddTail(sources, &families);
+  for (const auto& extra : sources.extras()) {
+    families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
+    AddValue(&families.back(), extra.value);
+  }
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace oasync

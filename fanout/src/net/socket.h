@@ -1,0 +1,86 @@
+// Socket: one TCP connection, from its acceptance to its end; a WebSocket once the upgrade is granted.
+//
+// Owned by libwebsockets' connection (its opaque pointer): destroyed with it. Loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "auth/token.h"
+#include "base/timing_wheel.h"
+#include "hub/session.h"
+
+struct lws;
+
+namespace oasync {
+
+class Loop;
+
+class Socket final : public SessionSocket, public WheelEntry {
+ public:
+  explicit Socket(Loop& loop);
+  ~Socket() override;
+
+  void Bind(lws* wsi) { wsi_ = wsi; }
+
+  // -- libwebsockets' callbacks; a negative answer hangs up
+  int OnUpgrade();                                 // 0: go on
+  int OnHttp(std::string_view path, bool is_get);  // any other request
+  int OnEstablished();
+  int OnReceive(const char* bytes, size_t size);
+  int OnWritable();
+  void OnPong() { last_input_ms_ = NowMs(); }
+
+  // -- from the loop
+  // Sends what WantWrite announced, without waiting for the poller if the socket has room.
+  void Flush();
+  // The wheel's deadline came.
+  void OnDeadline();
+  // Says 1001 and closes; a connection that is no WebSocket is cut.
+  void GoAway();
+
+  // -- SessionSocket
+  void WantWrite() override;
+  void Close(uint16_t code, std::string_view reason) override;
+
+  // Place in the loop's lists.
+  size_t index = 0;
+  bool is_flush_pending = false;
+
+ private:
+  enum class State : uint8_t { kHandshake, kOpen, kClosing };
+
+  int64_t NowMs() const;
+  int OnMessage(std::string_view message, bool binary);
+  // Sends up to a few frames; false if the connection failed.
+  bool SendSome();
+  bool SendFrame(Frame* frame);
+  bool SendPing();
+  void WaitWritable();
+  int CloseNow();
+  void Kill(const char* reason);
+  void CheckStall(int64_t now);
+  void UpdateInputFlow();
+
+  Loop& loop_;
+  lws* wsi_ = nullptr;
+  std::shared_ptr<Session> session_;
+  GrantRef grant_;        // between the upgrade's grant and the session
+  std::string incoming_;  // the fragments of a message so far
+  const char* close_reason_ = nullptr;
+  int64_t last_input_ms_;
+  int64_t session_at_ms_ = 0;        // when the session wants its timer
+  int64_t waiting_since_ms_ = 0;     // for room in the socket; 0 when not
+  uint64_t acknowledged_bytes_ = 0;  // when that was last looked at
+  uint16_t close_code_ = 0;
+  State state_ = State::kHandshake;
+  bool counted_ = false;  // in ServerShared::websockets
+  bool input_paused_ = false;
+  bool ping_due_ = false;
+  bool ping_sent_ = false;  // since the client was last heard
+};
+
+}  // namespace oasync

@@ -1,0 +1,38 @@
+// The decision on a WebSocket upgrade, before it is accepted.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "auth/token.h"
+#include "net/http.h"
+
+struct lws;
+
+namespace oasync {
+
+struct ServerShared;
+
+// What of an upgrade request decides.
+struct UpgradeRequest {
+  std::string path;
+  std::string origin;
+  std::string vsn;            // query argument; empty when absent
+  std::string query_token;    // query argument
+  std::string protocols;      // Sec-WebSocket-Protocol
+  std::string authorization;  // Authorization
+  std::string version;        // Sec-WebSocket-Version
+  std::string upgrade;        // Upgrade
+};
+
+// Copies it out of libwebsockets' headers, which are gone once the WebSocket stands.
+UpgradeRequest ReadUpgradeRequest(lws* wsi);
+
+// The token wherever the client put it: the subprotocol (Phoenix 1.8), the Authorization header, or the query.
+std::string FindToken(const UpgradeRequest& request);
+
+// A grant, or the refusal. Counts refusals.
+std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const UpgradeRequest& request);
+
+}  // namespace oasync

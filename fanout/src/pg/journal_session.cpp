@@ -1,0 +1,207 @@
+#include "journal_session.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "pg_binary.h"
+#include "update_codec.h"
+
+namespace oasync::pg {
+
+namespace {
+
+constexpr char kApplicationName[] = "oa-sync-fanout journal";
+// Any topic does: an unknown one is answered with the database's epoch.
+constexpr char kEpochProbe[] = "oa_sync.epoch";
+constexpr size_t kMaxTopicBytes = 160;
+constexpr uint64_t kMaxInt8 = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+
+int64_t ToInt8(uint64_t value) { return static_cast<int64_t>(std::min(value, kMaxInt8)); }
+
+std::string EventLimit(uint32_t max_events) {
+  return BinaryInt4(static_cast<int32_t>(std::min<uint32_t>(max_events, std::numeric_limits<int32_t>::max())));
+}
+
+}  // namespace
+
+bool IsTopic(std::string_view topic) {
+  if (topic.empty() || topic.size() > kMaxTopicBytes) return false;
+  return std::all_of(topic.begin(), topic.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == ':' || c == '/' || c == '-';
+  });
+}
+
+PgStatus JournalSession::Malformed(const char* what) {
+  Close();
+  return {PgFault::kServer, std::string("unexpected answer of ") + what};
+}
+
+PgStatus JournalSession::Connect(Conninfo* info, int statement_timeout_ms, TimePoint deadline) {
+  PgStatus status = connection_.Connect(info, kApplicationName, deadline);
+  if (!status.ok()) return status;
+  // jit would compile the poll over many topics for longer than it runs. synchronous_commit: Horizon() commits an
+  // empty transaction, which nothing has to wait for.
+  status = connection_.Execute("SET statement_timeout = " + std::to_string(statement_timeout_ms) +
+                                   "; SET jit = off; SET synchronous_commit = off;"
+                                   " SET default_transaction_isolation = 'read committed'",
+                               deadline, nullptr);
+  if (!status.ok()) return status;
+  std::string schema;
+  status = FindSchema(deadline, &schema);
+  if (!status.ok()) return status;
+  status = PrepareAll(schema, deadline);
+  if (!status.ok()) return status;
+  std::vector<TopicState> states;
+  status = Heads({kEpochProbe}, deadline, &states);
+  if (status.ok()) epoch_ = states.front().epoch;
+  return status;
+}
+
+PgStatus JournalSession::FindSchema(TimePoint deadline, std::string* quoted) {
+  if (!configured_schema_.empty()) {
+    *quoted = QuoteIdentifier(configured_schema_);
+    return {};
+  }
+  PgResult result;
+  PgStatus status = connection_.Execute(
+      "SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+      " WHERE e.extname = 'oa_sync'",
+      deadline, &result);
+  if (!status.ok()) return status;
+  if (PQntuples(result.get()) != 1) {
+    Close();
+    return {PgFault::kServer, "the extension oa_sync is not installed in this database"};
+  }
+  *quoted = QuoteIdentifier(std::string(Field(result.get(), 0, 0)));
+  return {};
+}
+
+PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadline) {
+  const std::pair<const char*, std::string> statements[] = {
+      {"heads", "SELECT head, floor, epoch FROM " + schema + ".sync_topic_heads($1::text[])"},
+      {"after",
+       "SELECT watermark, update FROM " + schema + ".sync_replay_updates($1::text, $2::bigint, $3::int, $4::bigint)"},
+      {"poll",
+       "SELECT t.n, u.watermark, u.update"
+       " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t(topic, after, n),"
+       " LATERAL " +
+           schema + ".sync_replay_updates(t.topic, t.after, $3::int, $4::bigint) AS u"},
+      {"horizon",
+       "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
+       " CASE WHEN $1::bool AND NOT pg_is_in_recovery() THEN pg_current_xact_id()::text::bigint ELSE 0 END"},
+  };
+  for (const auto& [name, sql] : statements) {
+    const PgStatus status = connection_.Prepare(name, sql, deadline);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint deadline,
+                               std::vector<TopicState>* states) {
+  if (!std::all_of(topics.begin(), topics.end(), IsTopic)) return {PgFault::kServer, "not a topic"};
+  PgResult result;
+  PgStatus status = connection_.ExecutePrepared("heads", {BinaryTextArray(topics)}, deadline, &result);
+  if (!status.ok()) return status;
+  if (PQntuples(result.get()) != static_cast<int>(topics.size())) return Malformed("sync_topic_heads");
+  states->clear();
+  states->reserve(topics.size());
+  for (size_t i = 0; i < topics.size(); ++i) {
+    const int row = static_cast<int>(i);
+    const auto head = UnsignedField(result.get(), row, 0);
+    const auto floor = UnsignedField(result.get(), row, 1);
+    const auto epoch = UnsignedField(result.get(), row, 2);
+    if (!head || !floor || !epoch) return Malformed("sync_topic_heads");
+    states->push_back({topics[i], *head, *floor, *epoch});
+  }
+  return {};
+}
+
+PgStatus JournalSession::After(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
+                               TimePoint deadline, std::vector<EventRef>* events) {
+  if (!IsTopic(topic)) return {PgFault::kServer, "not a topic"};
+  PgResult result;
+  PgStatus status = connection_.ExecutePrepared(
+      "after", {topic, BinaryInt8(ToInt8(after)), EventLimit(max_events), BinaryInt8(ToInt8(max_bytes))}, deadline,
+      &result);
+  if (!status.ok()) return status;
+  const int rows = PQntuples(result.get());
+  events->clear();
+  events->reserve(static_cast<size_t>(rows));
+  for (int row = 0; row < rows; ++row) {
+    std::string error;
+    EventRef event = DecodeUpdate(Field(result.get(), row, 1), &error);
+    if (event == nullptr) return {PgFault::kServer, error};
+    if (event->topic != topic || event->watermark != after + 1 + static_cast<uint64_t>(row)) {
+      return Malformed("sync_replay_updates");
+    }
+    events->push_back(std::move(event));
+  }
+  return {};
+}
+
+PgStatus JournalSession::Poll(const std::vector<TopicCursor>& cursors, uint32_t max_events, uint64_t max_bytes,
+                              TimePoint deadline, std::vector<TopicRun>* runs, uint64_t* undecodable) {
+  std::vector<std::string> topics;
+  std::vector<int64_t> afters;
+  topics.reserve(cursors.size());
+  afters.reserve(cursors.size());
+  for (const auto& cursor : cursors) {
+    topics.push_back(cursor.topic);
+    afters.push_back(ToInt8(cursor.after));
+  }
+  PgResult result;
+  PgStatus status = connection_.ExecutePrepared(
+      "poll", {BinaryTextArray(topics), BinaryInt8Array(afters), EventLimit(max_events), BinaryInt8(ToInt8(max_bytes))},
+      deadline, &result);
+  if (!status.ok()) return status;
+  runs->clear();
+  const int rows = PQntuples(result.get());
+  uint64_t bytes = 0;
+  bool broken = false;  // the rest of this topic's run is of no use
+  for (int row = 0; row < rows; ++row) {
+    const auto ordinal = UnsignedField(result.get(), row, 0);
+    if (!ordinal || *ordinal == 0 || *ordinal > cursors.size()) return Malformed("sync_replay_updates");
+    const size_t index = *ordinal - 1;
+    if (runs->empty() || runs->back().index != index) {
+      runs->push_back({index, {}, false});
+      bytes = 0;
+      broken = false;
+    }
+    if (broken) continue;
+    const std::string_view update = Field(result.get(), row, 2);
+    std::string error;
+    EventRef event = DecodeUpdate(update, &error);
+    if (event == nullptr || event->topic != cursors[index].topic) {
+      ++*undecodable;
+      broken = true;
+      continue;
+    }
+    TopicRun& run = runs->back();
+    bytes += update.size();
+    run.events.push_back(std::move(event));
+    // A run that ends at a gap has no more for now; one that ends at a limit may have.
+    run.more = run.events.size() >= max_events || bytes >= max_bytes / 2;
+  }
+  return {};
+}
+
+PgStatus JournalSession::Horizon(bool assign, TimePoint deadline, XactHorizon* horizon) {
+  PgResult result;
+  PgStatus status = connection_.ExecutePrepared("horizon", {BinaryBool(assign)}, deadline, &result);
+  if (!status.ok()) return status;
+  if (PQntuples(result.get()) != 1) return Malformed("pg_current_snapshot");
+  const auto oldest = UnsignedField(result.get(), 0, 0);
+  const auto assigned = UnsignedField(result.get(), 0, 1);
+  if (!oldest || !assigned) return Malformed("pg_current_snapshot");
+  *horizon = {*oldest, *assigned};
+  return {};
+}
+
+PgStatus JournalSession::Terminate(int backend_pid, TimePoint deadline) {
+  return connection_.Execute("SELECT pg_terminate_backend(" + std::to_string(backend_pid) + ")", deadline, nullptr);
+}
+
+}  // namespace oasync::pg

@@ -1,0 +1,104 @@
+#include "logical_tail.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <random>
+#include <utility>
+
+namespace oasync::pg {
+
+namespace {
+
+using State = ReplicationStream::State;
+
+// A stream that lived this long was a good one: the next attempt follows without a longer pause.
+constexpr Millis kGoodLife{10'000};
+
+std::string NewSlotName() {
+  std::random_device random;
+  return fmt::format("oa_sync_{}_{:08x}", getpid(), random());
+}
+
+}  // namespace
+
+LogicalTail::LogicalTail(Conninfo conninfo, std::string schema, Backoff backoff, EpochBoard* board,
+                         PgSourceStats* stats)
+    : conninfo_(std::move(conninfo)), schema_(std::move(schema)), backoff_(backoff), board_(board), stats_(stats) {}
+
+void LogicalTail::Advance(TimePoint now) {
+  if (!stream_) {
+    if (now < next_attempt_) return;
+    Open(now);
+  } else {
+    stream_->Advance(now);
+  }
+  OnState(now);
+}
+
+void LogicalTail::Open(TimePoint now) {
+  known_state_ = State::kConnecting;
+  stream_.emplace(&conninfo_, schema_, NewSlotName(), now);
+}
+
+void LogicalTail::OnState(TimePoint now) {
+  const State state = stream_->state();
+  if (state == State::kFailed) return OnFailure(now);
+  if (state == known_state_) return;
+  known_state_ = state;
+  if (state == State::kCreatingSlot) {
+    if (!board_->Offer(stream_->epoch())) {
+      spdlog::warn("tail: the server is behind in epochs (a former primary?), no slot there");
+      stream_.reset();
+      next_attempt_ = now + backoff_.Next();
+      return;
+    }
+    // Not again for every attempt after one that failed.
+    if (!failure_logged_) spdlog::info("tail: creating slot {}, after the open transactions", stream_->slot_name());
+  } else if (state == State::kStreaming) {
+    spdlog::info("tail: slot {} is live", stream_->slot_name());
+    stats_->connects.fetch_add(1, std::memory_order_relaxed);
+    live_ = true;
+    live_since_ = now;
+    failure_logged_ = false;
+    ++generation_;
+  }
+}
+
+void LogicalTail::OnFailure(TimePoint now) {
+  if (live_) {
+    spdlog::warn("tail: slot {} lost: {}", stream_->slot_name(), stream_->error());
+    stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
+    stats_->slot_wal_position.store(0, std::memory_order_relaxed);
+    if (now - live_since_ >= kGoodLife) backoff_.Reset();
+  } else if (!failure_logged_) {
+    spdlog::warn("tail: no slot, trying on: {}", stream_->error());
+    failure_logged_ = true;
+  }
+  live_ = false;
+  stream_.reset();
+  next_attempt_ = now + backoff_.Next();
+}
+
+bool LogicalTail::Next(TimePoint now, std::string_view* update) {
+  if (!live_) return false;
+  if (stream_->Next(now, update)) {
+    stats_->stream_messages.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  OnState(now);
+  return false;
+}
+
+void LogicalTail::Acknowledge(TimePoint now) {
+  if (!live_) return;
+  stats_->slot_wal_position.store(stream_->wal_position(), std::memory_order_relaxed);
+  stream_->Acknowledge(now);
+  OnState(now);
+}
+
+int LogicalTail::creating_backend() const {
+  return stream_ && stream_->state() == State::kCreatingSlot ? stream_->backend_pid() : 0;
+}
+
+}  // namespace oasync::pg

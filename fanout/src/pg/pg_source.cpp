@@ -1,0 +1,141 @@
+#include "pg_source.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "conninfo.h"
+#include "epoch_board.h"
+#include "journal_reader.h"
+#include "mailbox.h"
+#include "tail_loop.h"
+
+namespace oasync {
+
+namespace {
+
+using pg::Millis;
+
+// The tail asks again anyway; a shorter patience shows sooner that the database is away.
+constexpr Millis kTailReadTimeout{3000};
+// What Stop() spends on ending the backend that is creating our slot.
+constexpr Millis kTerminateTimeout{400};
+
+pg::JournalReaderOptions ReaderOptions(const PgSourceOptions& options, const pg::Conninfo& conninfo,
+                                       const std::string& name, int threads) {
+  pg::JournalReaderOptions reader;
+  reader.name = name;
+  reader.conninfo = conninfo;
+  reader.schema = options.schema;
+  reader.threads = threads;
+  reader.read_timeout = Millis(options.read_timeout_ms);
+  reader.reconnect_min = Millis(options.reconnect_min_ms);
+  reader.reconnect_max = Millis(options.reconnect_max_ms);
+  return reader;
+}
+
+}  // namespace
+
+class PgSource::Impl {
+ public:
+  Impl(const PgSourceOptions& options, EventSink& sink)
+      : conninfo_(pg::Conninfo::Parse(options.conninfo, &conninfo_error_)),
+        board_([this] { mailbox_.Wake(); }),
+        subscribers_(ReaderOptions(options, conninfo_, "journal", std::max(options.journal_readers, 1)), &board_,
+                     &stats_),
+        reader_(TailReaderOptions(options), &board_, &stats_),
+        tail_(options, conninfo_, &sink, &reader_, &subscribers_, &mailbox_, &board_, &stats_) {}
+
+  ~Impl() { Stop(); }
+
+  void Start() {
+    subscribers_.Start();
+    reader_.Start();
+    tail_.Start();
+  }
+
+  void Stop() {
+    if (std::exchange(stopped_, true)) return;
+    tail_.Stop();
+    if (tail_.abandoned_backend() != 0) EndAbandonedBackend(tail_.abandoned_backend());
+    reader_.Stop();
+    subscribers_.Stop();
+    mailbox_.Close();
+  }
+
+  pg::Mailbox& mailbox() { return mailbox_; }
+  pg::JournalReader& subscribers() { return subscribers_; }
+  pg::TailLoop& tail() { return tail_; }
+  const PgSourceStats& stats() const { return stats_; }
+
+ private:
+  pg::JournalReaderOptions TailReaderOptions(const PgSourceOptions& options) {
+    pg::JournalReaderOptions reader = ReaderOptions(options, conninfo_, "tail journal", 1);
+    reader.read_timeout = std::min(reader.read_timeout, kTailReadTimeout);
+    reader.on_connect = [this] { mailbox_.Post([this] { tail_.CheckHeads(); }); };
+    return reader;
+  }
+
+  // A backend that waits for old transactions would hold its half-made slot, and WAL with it, until they end.
+  void EndAbandonedBackend(int pid) {
+    struct Done {
+      std::mutex mutex;
+      std::condition_variable changed;
+      bool done = false;
+    };
+    const auto done = std::make_shared<Done>();
+    reader_.Terminate(pid, [done] {
+      const std::lock_guard lock(done->mutex);
+      done->done = true;
+      done->changed.notify_one();
+    });
+    std::unique_lock lock(done->mutex);
+    done->changed.wait_for(lock, kTerminateTimeout, [&] { return done->done; });
+  }
+
+  PgSourceStats stats_;
+  std::string conninfo_error_;
+  const pg::Conninfo conninfo_;
+  pg::Mailbox mailbox_;
+  pg::EpochBoard board_;
+  pg::JournalReader subscribers_;
+  pg::JournalReader reader_;
+  pg::TailLoop tail_;
+  bool stopped_ = false;
+};
+
+PgSource::PgSource(PgSourceOptions options, EventSink& sink) : impl_(std::make_unique<Impl>(options, sink)) {}
+
+PgSource::~PgSource() = default;
+
+std::string PgSource::CheckConninfo(const std::string& conninfo) {
+  std::string error;
+  pg::Conninfo::Parse(conninfo, &error);
+  return error;
+}
+
+void PgSource::Start() { impl_->Start(); }
+
+void PgSource::Stop() { impl_->Stop(); }
+
+const PgSourceStats& PgSource::stats() const { return impl_->stats(); }
+
+void PgSource::Follow(const std::string& topic) {
+  impl_->mailbox().Post([impl = impl_.get(), topic] { impl->tail().Follow(topic); });
+}
+
+void PgSource::Unfollow(const std::string& topic) {
+  impl_->mailbox().Post([impl = impl_.get(), topic] { impl->tail().Unfollow(topic); });
+}
+
+void PgSource::ReadHeads(std::vector<std::string> topics, HeadsCallback done) {
+  impl_->subscribers().Heads(std::move(topics), std::move(done));
+}
+
+void PgSource::ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
+                         EventsCallback done) {
+  impl_->subscribers().After(topic, after, max_events, max_bytes, std::move(done));
+}
+
+}  // namespace oasync

@@ -1,0 +1,79 @@
+// PgSource: the Source that reads PostgreSQL with the oa_sync extension.
+//
+// Owns every thread and connection of the database side: one tail thread (live events), one connection for the
+// tail's own journal reads, and `journal_readers` threads for the reads that subscribers ask for. Live events come
+// from a temporary logical slot when there is one and from the journal while there is none; the sink sees one
+// dense, ordered stream per followed topic either way. A lost connection, a crashed or promoted server and a
+// dropped slot cost latency only.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "../source.h"
+
+namespace oasync {
+
+struct PgSourceOptions {
+  std::string conninfo;        // libpq connection string or URI; several hosts as libpq allows
+  int journal_readers = 2;     // threads (one connection each) for ReadHeads and ReadAfter
+  int journal_poll_ms = 100;   // how often the journal is asked while there is no live slot
+  int gap_wait_ms = 100;       // how long a live gap waits before the journal is asked
+  bool tail_auto = true;       // false: never use a logical slot
+  int reconnect_min_ms = 100;  // first pause between attempts to connect; doubles up to the next
+  int reconnect_max_ms = 3000;
+  int read_timeout_ms = 10000;  // a read is answered within about this, with an error if need be
+  std::string schema;           // empty: that of the extension oa_sync
+};
+
+// Counters since the start; any thread may read them at any time.
+struct PgSourceStats {
+  std::atomic<uint64_t> connects{0};           // connections established (tail and readers), the first ones included
+  std::atomic<uint64_t> reconnects{0};         // connections lost and to be established again
+  std::atomic<uint64_t> journal_reads{0};      // queries of the journal and of heads that the server answered
+  std::atomic<uint64_t> journal_errors{0};     // reads that ended in an error result
+  std::atomic<uint64_t> events{0};             // events handed to the sink, voids included
+  std::atomic<uint64_t> stream_messages{0};    // updates received from the slot, unfollowed topics included
+  std::atomic<uint64_t> gaps_filled{0};        // live events that had to be read from the journal while on the slot
+  std::atomic<uint64_t> decode_errors{0};      // updates that could not be understood
+  std::atomic<uint64_t> followed_topics{0};    // gauge
+  std::atomic<uint64_t> held_events{0};        // gauge: live events waiting for a lower watermark
+  std::atomic<uint64_t> epoch{0};              // gauge: of the database, 0 before it is known
+  std::atomic<int64_t> last_progress_us{0};    // Unix microseconds of the last sign of life of the tail
+  std::atomic<uint64_t> slot_wal_position{0};  // last WAL position received from the slot, 0 while there is none
+  std::atomic<uint8_t> tail_mode{0};           // a TailMode
+};
+
+class PgSource : public Source {
+ public:
+  // `sink` must outlive Stop(). Nothing is done before Start().
+  PgSource(PgSourceOptions options, EventSink& sink);
+  ~PgSource() override;  // stops
+  PgSource(const PgSource&) = delete;
+  PgSource& operator=(const PgSource&) = delete;
+
+  // Empty when libpq understands the connection string; otherwise a line for the user without any secret in it.
+  static std::string CheckConninfo(const std::string& conninfo);
+
+  // Returns at once, whether the database is there or not. Call once.
+  void Start();
+  // Ends every thread within about a second; outstanding reads are answered with an error first. After it the
+  // sink is not called any more. Must not be called from a callback.
+  void Stop();
+
+  const PgSourceStats& stats() const;
+
+  void Follow(const std::string& topic) override;
+  void Unfollow(const std::string& topic) override;
+  void ReadHeads(std::vector<std::string> topics, HeadsCallback done) override;
+  void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
+                 EventsCallback done) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace oasync

@@ -1,0 +1,251 @@
+#include "tail_loop.h"
+
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+#include "update_codec.h"
+
+namespace oasync::pg {
+
+namespace {
+
+// Updates taken from the stream before the sink and the other duties get their turn.
+constexpr int kUpdatesPerTurn = 1000;
+// The journal is read beside a stream that has been silent for this long. It is asked for a sign of life much
+// earlier, but a walsender may be busy with a huge transaction.
+constexpr Millis kStalledAfter{5000};
+constexpr Millis kLongestWait{500};
+constexpr Millis kDecodeLogInterval{10'000};
+
+TopicOrderLimits OrderLimits(const PgSourceOptions& options) {
+  TopicOrderLimits limits;
+  limits.gap_wait = Millis(options.gap_wait_ms);
+  return limits;
+}
+
+JournalTailOptions TailOptions(const PgSourceOptions& options) {
+  JournalTailOptions tail;
+  tail.poll = Millis(std::max(options.journal_poll_ms, 1));
+  tail.retry_max = Millis(options.reconnect_max_ms);
+  return tail;
+}
+
+const char* ModeName(TailMode mode) {
+  switch (mode) {
+    case TailMode::kDown:
+      return "down";
+    case TailMode::kJournal:
+      return "journal";
+    case TailMode::kLogical:
+      return "logical";
+  }
+  return "?";
+}
+
+}  // namespace
+
+TailLoop::TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, EventSink* sink, JournalReader* reader,
+                   JournalReader* subscribers, Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats)
+    : use_slot_(options.tail_auto),
+      sink_(*sink),
+      reader_(*reader),
+      subscribers_(*subscribers),
+      mailbox_(*mailbox),
+      board_(*board),
+      stats_(*stats),
+      order_(OrderLimits(options)),
+      journal_(
+          TailOptions(options), &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); }, stats,
+          &out_),
+      heads_(
+          &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); },
+          [this](TopicId id, const TopicState& state) { OnHead(id, state); },
+          [this](TopicId id, const TopicState& state) { OnRegress(id, state); }),
+      logical_(conninfo, options.schema, Backoff(Millis(options.reconnect_min_ms), Millis(options.reconnect_max_ms)),
+               board, stats) {}
+
+TailLoop::~TailLoop() { Stop(); }
+
+void TailLoop::Start() {
+  thread_ = std::thread([this] {
+    try {
+      Run();
+    } catch (const std::exception& e) {
+      // Memory is exhausted: nothing else throws here. A fan-out without its tail would be worse than none, and a
+      // new one finds everything in the journal.
+      spdlog::critical("tail: {}", e.what());
+      std::abort();
+    }
+  });
+}
+
+void TailLoop::Stop() {
+  stopping_ = true;
+  mailbox_.Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void TailLoop::Run() {
+  while (!stopping_) Turn();
+  abandoned_backend_ = logical_.creating_backend();
+}
+
+void TailLoop::Turn() {
+  for (const Task& task : mailbox_.Take()) task();
+  const TimePoint now = Clock::now();
+  if (board_.current() != epoch_) AdoptEpoch();
+  bool more = false;
+  if (use_slot_) {
+    logical_.Advance(now);
+    NoteStream(now);
+    more = DrainStream(now);
+    NoteStream(now);
+  }
+  heads_.Tick(now, epoch_);
+  journal_.Tick(now);
+  reader_.Expire(now);
+  subscribers_.Expire(now);
+  Deliver();
+  SetMode(now);
+  stats_.held_events.store(order_.held_events(), std::memory_order_relaxed);
+  Wait(now, more);
+}
+
+void TailLoop::Follow(const std::string& topic) {
+  TopicId id;
+  if (order_.Find(topic, &id)) return;
+  if (!IsTopic(topic)) {
+    spdlog::warn("tail: not a topic, cannot be followed");
+    return;
+  }
+  // From here on the topic's live events are held: only now may the head be read.
+  id = order_.Follow(topic);
+  heads_.Need(id);
+  stats_.followed_topics.store(order_.size(), std::memory_order_relaxed);
+}
+
+void TailLoop::Unfollow(const std::string& topic) {
+  TopicId id;
+  if (!order_.Find(topic, &id)) return;
+  Deliver();  // what was ordered before belongs to the old following
+  order_.Unfollow(id);
+  stats_.followed_topics.store(order_.size(), std::memory_order_relaxed);
+}
+
+void TailLoop::OnHead(TopicId id, const TopicState& state) {
+  Deliver();
+  sink_.OnFollowing(state);
+  order_.Begin(id, state.head, Clock::now(), &out_);
+  if (logical_.live()) journal_.StartProbation(id);
+}
+
+void TailLoop::OnRegress(TopicId id, const TopicState& state) {
+  spdlog::error("tail: topic {} went back from watermark {} to {} without a new epoch; starting over", state.topic,
+                order_.delivered(id), state.head);
+  Deliver();
+  order_.Restart(id);
+  heads_.Need(id);
+}
+
+void TailLoop::AdoptEpoch() {
+  Deliver();
+  const uint64_t before = std::exchange(epoch_, board_.current());
+  journal_.SetEpoch(epoch_);
+  stats_.epoch.store(epoch_, std::memory_order_relaxed);
+  if (before == 0) return;  // the heads that are being asked for will be of this one
+  spdlog::warn("tail: the database's epoch grew from {} to {}; {} topics start over", before, epoch_, order_.size());
+  for (TopicSlot slot = 0; slot < order_.slot_count(); ++slot) {
+    TopicId id;
+    if (!order_.At(slot, &id)) continue;
+    order_.Restart(id);
+    heads_.Need(id);
+  }
+}
+
+void TailLoop::NoteStream(TimePoint now) {
+  if (logical_.live() && logical_.generation() != generation_) {
+    generation_ = logical_.generation();
+    // What was committed before the slot's first position is only in the journal.
+    for (TopicSlot slot = 0; slot < order_.slot_count(); ++slot) {
+      TopicId id;
+      if (order_.At(slot, &id) && !order_.waiting(id)) journal_.StartProbation(id);
+    }
+    if (generation_ > 1) heads_.CheckAll();
+  }
+  stream_good_ = logical_.live() && now - logical_.last_heard() < kStalledAfter;
+  journal_.SetSweep(!stream_good_);
+}
+
+bool TailLoop::DrainStream(TimePoint now) {
+  std::string_view update;
+  for (int i = 0; i < kUpdatesPerTurn; ++i) {
+    if (!logical_.Next(now, &update)) {
+      logical_.Acknowledge(now);
+      return false;
+    }
+    OnUpdate(update, now);
+  }
+  return true;
+}
+
+void TailLoop::OnUpdate(std::string_view update, TimePoint now) {
+  const auto peek = PeekUpdate(update);
+  TopicId id;
+  std::string error = "neither topic nor watermark";
+  if (peek) {
+    if (!order_.Find(peek->topic, &id) || !order_.Wants(id, peek->watermark)) return;
+    const EventRef event = DecodeUpdate(update, &error);
+    if (event != nullptr && event->topic == peek->topic) {
+      if (event->epoch > epoch_ && board_.Offer(event->epoch)) AdoptEpoch();
+      order_.Offer(id, event, now, &out_);
+      return;
+    }
+  }
+  // The gap that it leaves will be read from the journal.
+  stats_.decode_errors.fetch_add(1, std::memory_order_relaxed);
+  if (now < next_decode_log_) return;
+  spdlog::error("tail: an update of the slot cannot be decoded: {}", error);
+  next_decode_log_ = now + kDecodeLogInterval;
+}
+
+void TailLoop::Deliver() {
+  if (out_.empty()) return;
+  stats_.events.fetch_add(out_.size(), std::memory_order_relaxed);
+  sink_.OnEvents(std::exchange(out_, {}));
+}
+
+void TailLoop::SetMode(TimePoint now) {
+  if (stream_good_) {
+    const auto age = std::chrono::duration_cast<std::chrono::microseconds>(now - logical_.last_heard()).count();
+    const int64_t heard = UnixMicros() - std::max<int64_t>(age, 0);
+    if (heard > stats_.last_progress_us.load(std::memory_order_relaxed)) {
+      stats_.last_progress_us.store(heard, std::memory_order_relaxed);
+    }
+  }
+  const TailMode mode = stream_good_ ? TailMode::kLogical : journal_.healthy() ? TailMode::kJournal : TailMode::kDown;
+  if (mode == mode_) return;
+  if (mode == TailMode::kDown) {
+    spdlog::warn("tail: {} -> down: {}", ModeName(mode_), journal_.last_error());
+  } else {
+    spdlog::info("tail: {} -> {}, {} topics followed", ModeName(mode_), ModeName(mode), order_.size());
+  }
+  mode_ = mode;
+  stats_.tail_mode.store(static_cast<uint8_t>(mode), std::memory_order_relaxed);
+  sink_.OnTailMode(mode);
+}
+
+void TailLoop::Wait(TimePoint now, bool more) {
+  if (more || stopping_) return;
+  TimePoint until = std::min({now + kLongestWait, heads_.Deadline(), journal_.Deadline()});
+  if (use_slot_) until = std::min(until, logical_.Deadline());
+  pollfd fds[2] = {{mailbox_.fd(), POLLIN, 0}, {logical_.fd(), logical_.poll_events(), 0}};
+  const nfds_t count = logical_.fd() >= 0 ? 2 : 1;
+  poll(fds, count, PollTimeout(Clock::now(), until, static_cast<int>(kLongestWait.count())));
+}
+
+}  // namespace oasync::pg

@@ -1,0 +1,67 @@
+// Source: where events come from. The hub knows only this interface; PostgreSQL stands behind it.
+//
+// One Source serves all event loops. Every method may be called from any thread and returns at once.
+// Callbacks run on a thread of the Source; they must be quick, must not throw and must not call back into
+// the Source synchronously in a way that waits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "event.h"
+
+namespace oasync {
+
+// What the database says of a topic at one moment. An unknown topic is {0, 0, epoch}.
+struct TopicState {
+  std::string topic;
+  uint64_t head = 0;   // last visible watermark
+  uint64_t floor = 0;  // events at or below it may be gone; resuming at the floor is fine, below it is stale
+  uint64_t epoch = 0;
+};
+
+// Outcome of an asynchronous read. `error` is empty on success, otherwise one line for the log.
+template <typename T>
+struct ReadResult {
+  std::string error;
+  T value{};
+  bool ok() const { return error.empty(); }
+};
+
+using HeadsCallback = std::function<void(ReadResult<std::vector<TopicState>>)>;
+using EventsCallback = std::function<void(ReadResult<std::vector<EventRef>>)>;
+
+// Where live events come from at the moment.
+enum class TailMode : uint8_t { kDown, kJournal, kLogical };
+
+// Receives live events. Called on the tail thread only.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // The tail now delivers every event of `state.topic` with watermark > state.head, in order, no gap, no repeat.
+  // Called once per Follow, and again, with a newer state, if the tail had to start over (epoch change): all that
+  // was known of the topic is then void.
+  virtual void OnFollowing(const TopicState& state) = 0;
+  // Live events, in order within each topic, voids included. Each is exactly one above the topic's previous one.
+  virtual void OnEvents(std::vector<EventRef> events) = 0;
+  // For readiness and metrics only; delivery does not depend on it.
+  virtual void OnTailMode(TailMode mode) = 0;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  // Starts delivering a topic's live events to the sink. Reference counting is the caller's.
+  virtual void Follow(const std::string& topic) = 0;
+  virtual void Unfollow(const std::string& topic) = 0;
+  // Heads, floors and epoch of topics, in the order asked.
+  virtual void ReadHeads(std::vector<std::string> topics, HeadsCallback done) = 0;
+  // Journal events after `after`, dense from after + 1 (voids included), at most max_events, at most about
+  // max_bytes (at least one event if there is one). Stops at the first gap. Only durable commits are returned.
+  virtual void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
+                         EventsCallback done) = 0;
+};
+
+}  // namespace oasync

@@ -1,0 +1,42 @@
+// Frame: the bytes of one WebSocket message, encoded once and sent to any number of sockets of one event loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace oasync {
+
+// Filled through body(), then fixed. libwebsockets writes the WebSocket header into the bytes before the payload, so a
+// frame must not be sent by two threads; one thread may send it as often as it likes.
+class Frame {
+ public:
+  // What libwebsockets asks for before the payload (LWS_PRE; asserted where it is sent).
+  static constexpr size_t kHeadroom = 16;
+
+  explicit Frame(bool binary, size_t reserve = 256) : binary_(binary) {
+    data_.reserve(kHeadroom + reserve);
+    data_.assign(kHeadroom, '\0');
+  }
+
+  // To append the payload to.
+  std::string* body() { return &data_; }
+  unsigned char* payload() { return reinterpret_cast<unsigned char*>(data_.data()) + kHeadroom; }
+  size_t size() const { return data_.size() - kHeadroom; }
+  bool binary() const { return binary_; }
+  std::string_view view() const { return std::string_view(data_).substr(kHeadroom); }
+
+  uint32_t updates = 0;            // in an update batch
+  int64_t oldest_commit_us = 0;    // of its live events; 0 when there is none
+  bool from_journal = false;       // replayed from a journal page, not from the window
+  uint64_t through_watermark = 0;  // where an update batch ends
+
+ private:
+  std::string data_;
+  bool binary_;
+};
+
+using FrameRef = std::shared_ptr<Frame>;
+
+}  // namespace oasync

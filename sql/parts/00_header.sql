@@ -1,0 +1,2 @@
+\echo Use "CREATE EXTENSION oa_sync" to load this file. \quit
+

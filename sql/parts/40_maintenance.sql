@@ -1,0 +1,60 @@
+-- Maintenance, called by the worker.
+
+CREATE FUNCTION @extschema@.sync_maintain_partitions() RETURNS integer
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  step interval := make_interval(hours => current_setting('oa_sync.partition_interval')::integer);
+  wanted integer := current_setting('oa_sync.partitions_ahead')::integer;
+  owner text;
+  present timestamptz := clock_timestamp();
+  lower timestamptz;
+  upper timestamptz;
+  ahead integer;
+  covered boolean;
+  name text;
+  made integer := 0;
+BEGIN
+  SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
+  LOOP
+    SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present), coalesce(bool_or(b.lower <= present AND present < b.upper), false)
+      INTO lower, ahead, covered FROM @extschema@.sync_journal_partitions b;
+    EXIT WHEN covered AND ahead >= wanted;
+    IF lower IS NULL OR lower < present THEN
+      lower := greatest(lower, date_bin(step, present, 'epoch'));
+    END IF;
+    IF lower <= present AND EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= lower) THEN
+      -- The default partition holds events of that time; what is attached must not overlap them.
+      lower := date_trunc('second', present) + interval '5 seconds';
+      ahead := -1;
+    END IF;
+    upper := date_bin(step, lower, 'epoch') + step;
+    name := 'sync_stream_events_' || to_char(lower AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
+    EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.sync_stream_events INCLUDING ALL) USING heap', name);
+    EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', name, owner);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON @extschema@.%I (topic, watermark)', name || '_place', name);
+    EXECUTE format('ALTER TABLE @extschema@.sync_stream_events ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
+                   name, lower, upper);
+    made := made + 1;
+    IF ahead = -1 THEN
+      present := lower;
+    END IF;
+  END LOOP;
+  RETURN made;
+END
+$$;
+
+CREATE VIEW @extschema@.sync_journal_partitions AS
+  SELECT c.oid::pg_catalog.regclass AS partition,
+         (pg_catalog.regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
+         (pg_catalog.regexp_match(b.bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper,
+         pg_catalog.pg_total_relation_size(c.oid) AS bytes
+  FROM pg_catalog.pg_inherits i
+  JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+  CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid)) AS b(bound)
+  WHERE i.inhparent = '@extschema@.sync_stream_events'::pg_catalog.regclass;
+COMMENT ON VIEW @extschema@.sync_journal_partitions IS
+  'The journal''s partitions with their bounds (null for the default one) and sizes.';
+COMMENT ON FUNCTION @extschema@.sync_maintain_partitions() IS
+  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Returns how many were made.';
+

@@ -1,0 +1,36 @@
+// What a run measures, and for how long: set by BENCH_* variables and the command line.
+
+export const help = `Usage: make bench [BENCH_ARGS='writers latency ...']   or: node test/bench/run.mjs [bench ...]
+
+Benches: writers bulk long_transaction latency (default: all, about 12 minutes).
+Results go to docs/benchmarks/raw/*.json, and docs/benchmarks.md is written anew from all of them.
+
+BENCH_QUICK=1           a two-minute run to see that the benches work; results go to build/bench/, not to docs/
+BENCH_SECONDS=3         length of one measurement of the writers
+BENCH_ROUNDS=3          rounds of each comparison (the variants take turns in every round)
+BENCH_BULK_ROWS=1000000 rows of the bulk insert
+BENCH_LONG_SECONDS=20   how long a transaction stays open in the long_transaction bench
+BENCH_LATENCY_SECONDS=6 length of one latency measurement
+`;
+
+export const quick = process.env.BENCH_QUICK === '1';
+
+/** @param {string} name @param {number} full @param {number} short */
+function number(name, full, short) {
+  const text = process.env[name];
+  if (text === undefined || text === '') return quick ? short : full;
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`${name}: not a positive number: ${text}`);
+  return value;
+}
+
+export const options = {
+  seconds: number('BENCH_SECONDS', 3, 1),
+  rounds: number('BENCH_ROUNDS', 3, 1),
+  bulkRows: number('BENCH_BULK_ROWS', 1_000_000, 100_000),
+  longSeconds: number('BENCH_LONG_SECONDS', 20, 6),
+  latencySeconds: number('BENCH_LATENCY_SECONDS', 6, 2),
+  eventsPerSecond: 200,
+  clients: quick ? [1, 64] : [1, 16, 64],
+  slowSyncUs: 1000,
+};

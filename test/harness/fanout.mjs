@@ -1,0 +1,174 @@
+// The fan-out under test, as a child process.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { atExit } from './cleanup.mjs';
+import { fanoutBinary, sanitized } from './paths.mjs';
+import { Keyring } from './token.mjs';
+import { Hopeless, waitFor, within } from './wait.mjs';
+
+/** What a sanitizer says when it found something. */
+const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
+
+/** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
+
+export class Fanout {
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process;
+  #stderr = '';
+
+  /** Use Fanout.start. @param {Flags} flags @param {Keyring} keyring @param {Record<string, string>} env */
+  constructor(flags, keyring, env) {
+    this.flags = flags;
+    this.keyring = keyring;
+    this.env = env;
+    this.host = '127.0.0.1';
+    this.port = 0;
+    this.dir = mkdtempSync('/tmp/oa-sync-fanout-');
+    this.keyringFile = `${this.dir}/keyring.json`;
+    writeFileSync(this.keyringFile, JSON.stringify(keyring), { mode: 0o600 });
+    this.forget = atExit(() => {
+      this.#process?.kill('SIGKILL');
+      rmSync(this.dir, { recursive: true, force: true });
+    });
+  }
+
+  /**
+   * Starts a fan-out on a free port and waits until it accepts connections (not until it is ready).
+   * @param {{database: string, flags?: Flags, keyring?: Keyring, env?: Record<string, string>}} options
+   *   database: libpq connection string.
+   */
+  static async start({ database, flags = {}, keyring = new Keyring(), env = {} }) {
+    const fanout = new Fanout({ database, ...flags }, keyring, env);
+    await fanout.launch();
+    return fanout;
+  }
+
+  /** Starts the process: the first time on a free port, later on the same one. */
+  async launch() {
+    /** @type {Flags} */
+    const flags = { 'jwt-keyring': this.keyringFile, listen: `${this.host}:${this.port}`, ...this.flags };
+    const args = Object.entries(flags).flatMap(([name, value]) =>
+      value === true ? [`--${name}`] : [value].flat().flatMap((one) => [`--${name}`, String(one)]));
+    const child = spawn(fanoutBinary, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {
+      ...process.env, ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0:exitcode=99',
+      UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1', TSAN_OPTIONS: 'halt_on_error=0:exitcode=98', ...this.env } });
+    this.#process = child;
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-2_000_000)));
+    child.on('error', (error) => (this.#stderr += String(error)));
+    await waitFor(() => {
+      if (!this.running) throw new Hopeless(`the fan-out ended: ${child.exitCode ?? child.signalCode}`);
+      const match = /^oa-sync-fanout listening on (\S+):(\d+)$/m.exec(stdout);
+      if (match) this.port = Number(match[2]);
+      return match;
+    }, { timeoutMs: sanitized ? 60_000 : 20_000, what: () => `the fan-out listens; its log:\n${this.logTail()}` });
+  }
+
+  get running() {
+    const child = this.#process;
+    return child !== undefined && child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  /** @returns {number} */
+  get pid() {
+    if (!this.#process?.pid) throw new Error('the fan-out is not running');
+    return this.#process.pid;
+  }
+
+  /** @param {'http' | 'ws'} scheme @param {string} [path] */
+  url(scheme, path = '') {
+    return `${scheme}://${this.host}:${this.port}${path}`;
+  }
+
+  /** The URL for the phoenix client, which adds /websocket itself. */
+  get socketUrl() {
+    return this.url('ws', '/socket');
+  }
+
+  /** A token of this fan-out's keyring. @type {Keyring['token']} */
+  token(scopes, claims, options) {
+    return this.keyring.token(scopes, claims, options);
+  }
+
+  /** @param {string} path @param {RequestInit} [init] */
+  fetch(path, init) {
+    return fetch(this.url('http', path), init);
+  }
+
+  /** Waits for /readyz to say 200. */
+  async ready({ timeoutMs = 30_000 } = {}) {
+    await waitFor(async () => (await this.fetch('/readyz')).status === 200,
+      { timeoutMs, what: () => `/readyz is 200; the fan-out's log:\n${this.logTail()}` });
+  }
+
+  /** The value of a metric, all label sets added up. @param {string} name @param {string} [label] part of the labels */
+  async metric(name, label = '') {
+    const text = await (await this.fetch('/metrics')).text();
+    let sum = 0;
+    for (const line of text.split('\n')) {
+      const match = /^([a-zA-Z0-9_:]+)(\{[^}]*\})? (\S+)$/.exec(line);
+      if (match?.[1] === name && (match[2] ?? '').includes(label)) sum += Number(match[3]);
+    }
+    return sum;
+  }
+
+  /** SIGTERM; returns the exit code. Throws when a sanitizer reported something. */
+  async stop({ timeoutMs = 30_000 } = {}) {
+    const child = this.#process;
+    if (!child || !this.running) return child?.exitCode ?? null;
+    const gone = this.#gone(child);
+    child.kill('SIGTERM');
+    await within(gone, timeoutMs, `the fan-out ended after SIGTERM; its log:\n${this.logTail()}`);
+    this.assertClean();
+    return child.exitCode;
+  }
+
+  async kill9() {
+    const child = this.#process;
+    if (!child || !this.running) throw new Error('kill9: the fan-out is not running');
+    const gone = this.#gone(child);
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** @param {import('node:child_process').ChildProcess} child @returns {Promise<void>} */
+  #gone(child) {
+    return new Promise((resolve) => child.once('close', () => resolve()));
+  }
+
+  /** Everything on stderr (its end, when it is very long). */
+  get log() {
+    return this.#stderr;
+  }
+
+  logTail(lines = 40) {
+    return this.#stderr.split('\n').slice(-lines).join('\n');
+  }
+
+  /** Throws when a sanitizer reported something, or a signal that no test sent ended the process. */
+  assertClean() {
+    if (sanitizerReport.test(this.#stderr)) {
+      throw new Error(`a sanitizer found something:\n${this.#stderr.slice(this.#stderr.search(sanitizerReport) - 500)}`);
+    }
+    const signal = this.#process?.signalCode;
+    if (signal && signal !== 'SIGKILL') throw new Error(`the fan-out died of ${signal}:\n${this.logTail()}`);
+  }
+
+  /** Stops it in whatever state it is, removes its files, and fails when it had crashed. */
+  async destroy() {
+    const unexpected = !this.running && this.#process?.exitCode !== 0 && this.#process?.signalCode !== 'SIGKILL'
+      ? this.#process?.exitCode : null;
+    try {
+      await this.stop();
+      this.assertClean();
+      if (unexpected !== null && unexpected !== undefined) {
+        throw new Error(`the fan-out had ended with ${unexpected}:\n${this.logTail()}`);
+      }
+    } finally {
+      this.#process?.kill('SIGKILL');
+      this.forget();
+      rmSync(this.dir, { recursive: true, force: true });
+    }
+  }
+}

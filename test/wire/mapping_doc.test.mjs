@@ -1,0 +1,90 @@
+// docs/protocol/OA_SYNC_WS_MAPPING.md, played against the server block by block, and its tables against the proto.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { SyncErrorCodeSchema } from '../../build/proto-es/openagents/sync/v1/errors_pb.js';
+import * as sync from '../../build/proto-es/openagents/sync/v1/sync_pb.js';
+import { Stand, root, waitFor } from '../harness/index.mjs';
+
+const page = readFileSync(`${root}/docs/protocol/OA_SYNC_WS_MAPPING.md`, 'utf8');
+const stand = await Stand.create();
+
+/** Members whose values differ from run to run; their type must still be the page's. */
+const volatile = new Set(['subscription_id', 'inserted_at', 'insertedAtUs', 'commitTimeUs', 'message']);
+
+/**
+ * The value with volatile members replaced by their type, except a document's own.
+ * @param {any} value @param {boolean} [inDocument] @returns {any}
+ */
+function settled(value, inDocument = false) {
+  if (Array.isArray(value)) return value.map((v) => settled(v, inDocument));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, v]) =>
+    [key, volatile.has(key) && !inDocument ? typeof v : settled(v, inDocument || key === 'payload')]));
+}
+
+test('the conversation is as the page tells it', async () => {
+  /** @type {Map<string, {raw: import('../harness/raw.mjs').RawSocket, text: number, binary: number}>} */
+  const sockets = new Map();
+  const socket = async (/** @type {string} */ name) => {
+    let found = sockets.get(name);
+    if (!found) {
+      found = { raw: await stand.raw({ token: stand.fanout.token(['run:*']) }), text: 0, binary: 0 };
+      sockets.set(name, found);
+    }
+    return found;
+  };
+  let played = 0;
+  for (const [block, language, how = '', name = 'a', body = ''] of page.matchAll(/^```(sql|json)(?: ([\w-]+))?(?: (\w+))?\n([^]*?)^```/gm)) {
+    played++;
+    if (language === 'sql') {
+      stand.cluster.psql(stand.database, body);
+      continue;
+    }
+    const s = await socket(name);
+    if (how === 'send') {
+      s.raw.send(JSON.parse(body));
+    } else if (how === 'receive') {
+      // A pushed copy of a refusal is described in words on the page, not shown again.
+      const frame = await waitFor(() => {
+        while (s.raw.frames[s.text]?.[3] === 'sync:error') s.text++;
+        return s.raw.frames[s.text];
+      }, { what: () => `an answer as in:\n${block}\n${s.raw.texts.slice(s.text).join('\n')}` });
+      s.text++;
+      assert.deepEqual(settled(frame), settled(JSON.parse(body)), block);
+    } else if (how === 'receive-binary') {
+      const frame = await waitFor(() => s.raw.binaries[s.binary], { what: 'a binary frame' });
+      s.binary++;
+      const payload = frame.subarray(3 + (frame[1] ?? 0) + (frame[2] ?? 0));
+      const json = toJson(sync.UpdateBatchSchema, fromBinary(sync.UpdateBatchSchema, payload));
+      assert.deepEqual(withoutCommitTime(json), settled(JSON.parse(body), false), block);
+    } else assert.fail(`a block without a part in the conversation:\n${block}`);
+  }
+  assert.ok(played > 25, `${played} blocks`);
+  for (const { raw } of sockets.values()) assert.equal(raw.closeCode, undefined);
+});
+
+/** commit_time_us is on live events only, so the page leaves it out. @param {any} batch */
+function withoutCommitTime(batch) {
+  for (const update of batch.updates) delete update.commitTimeUs;
+  return settled(batch);
+}
+
+/** The rows under a heading: [number, proto name]. @param {string} heading @returns {[number, string][]} */
+function table(heading) {
+  const [, section = ''] = new RegExp(`^#+ ${heading}\\n([^]*?)(?=^#|$(?![^]))`, 'm').exec(page) ?? [];
+  return [...section.matchAll(/^\| (\d+) \| `(\w+)`/gm)].map(([, number, name]) => [Number(number), name ?? '']);
+}
+
+test('the tables list every field of every message', () => {
+  for (const schema of [sync.TopicCursorSchema, sync.SubscribeSchema, sync.SubscribedSchema, sync.UpdateSchema,
+    sync.UpdateBatchSchema, sync.HeartbeatSchema, sync.HeartbeatTopicSchema, sync.ErrorSchema]) {
+    assert.deepEqual(table(schema.name), schema.fields.map((field) => [field.number, field.name]), schema.name);
+  }
+});
+
+test('the error codes are those of the enum', () => {
+  assert.deepEqual(table('Error codes'), SyncErrorCodeSchema.values.filter((value) => value.number > 0)
+    .map((value) => [value.number, value.name.replace('SYNC_ERROR_CODE_', '').toLowerCase()]));
+});

@@ -1,0 +1,117 @@
+// How the fan-out ends, and how it refuses to begin.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Keyring, Stand, fanoutBinary, range } from '../harness/index.mjs';
+
+const stand = await Stand.create();
+
+test('SIGTERM closes every socket with 1001 and exits 0', async () => {
+  const fanout = await stand.startFanout();
+  await fanout.ready();
+  const sockets = [];
+  for (let i = 0; i < 50; i++) sockets.push(await stand.raw({ fanout }));
+  for (const raw of sockets) await raw.join({ topics: ['end.t'] });
+  const begun = Date.now();
+  assert.equal(await fanout.stop(), 0);
+  const took = Date.now() - begun;
+  for (const raw of sockets) assert.equal(await raw.closed(), 1001);
+  assert.ok(took < 8000, `took ${took} ms`);
+});
+
+test('a client that does not answer the close does not hold it up', async () => {
+  const fanout = await stand.startFanout({ 'shutdown-deadline-ms': 1000 });
+  await fanout.ready();
+  const raw = await stand.raw({ fanout });
+  await raw.join();
+  raw.ws.pause();
+  const begun = Date.now();
+  assert.equal(await fanout.stop(), 0);
+  assert.ok(Date.now() - begun < 6000);
+  raw.end();
+});
+
+test('a stop under load loses nothing: the clients go on with the next fan-out', async () => {
+  const fanout = await stand.startFanout();
+  await fanout.ready();
+  const client = stand.client({ fanout, topics: ['end.load'] });
+  await client.connect();
+  for (let i = 0; i < 10; i++) {
+    await stand.insert('end.load', 20, { first: 20 * i + 1 });
+    if (i === 4) {
+      assert.equal(await fanout.stop(), 0);
+      await fanout.launch();
+    }
+  }
+  await client.reach('end.load', 200);
+  assert.deepEqual(client.watermarks('end.load'), range(1, 200));
+});
+
+/** Runs the fan-out with arguments that it should not accept. @param {string[]} args */
+function refuse(args) {
+  const { status, stderr, stdout } = spawnSync(fanoutBinary, args, { encoding: 'utf8', timeout: 20_000 });
+  return { status, stderr, stdout };
+}
+
+test('a bad configuration ends with 2 and one clear line', () => {
+  const dir = mkdtempSync('/tmp/oa-sync-config-');
+  try {
+    const keyring = `${dir}/keyring.json`;
+    writeFileSync(keyring, JSON.stringify(new Keyring()));
+    const broken = `${dir}/broken.json`;
+    writeFileSync(broken, '{"current":"k1"');
+    const keyless = `${dir}/keyless.json`;
+    writeFileSync(keyless, '{"current":"k1","keys":{}}');
+    const database = ['--database', stand.cluster.conninfo('test')];
+    const ring = ['--jwt-keyring', keyring];
+    for (const args of [
+      [], database, ring, [...database, '--jwt-keyring', `${dir}/missing.json`], [...database, '--jwt-keyring', broken],
+      [...database, '--jwt-keyring', keyless], [...database, ...ring, '--listen', 'nonsense'],
+      [...database, ...ring, '--listen', '127.0.0.1:99999'], [...database, ...ring, '--loops', '-1'],
+      [...database, ...ring, '--no-such-flag'], [...database, ...ring, '--max-batch-events', 'many'],
+      [...database, ...ring, '--tail', 'sideways'], [...database, ...ring, '--log-level', 'shout'],
+    ]) {
+      const { status, stderr, stdout } = refuse(args);
+      assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
+      assert.ok(stderr.trim().length > 0);
+      assert.ok(stderr.trim().split('\n').length <= 3, stderr);
+      assert.doesNotMatch(stdout, /listening/);
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test('--help names every flag', () => {
+  const { status, stdout } = refuse(['--help']);
+  assert.equal(status, 0);
+  for (const flag of ['database', 'listen', 'loops', 'jwt-keyring', 'jwt-issuer', 'jwt-audience', 'jwt-max-age-s',
+    'allowed-origin', 'heartbeat-interval-ms', 'client-timeout-ms', 'handshake-timeout-ms', 'max-connections',
+    'max-frame-bytes', 'max-topics-per-socket', 'max-batch-events', 'max-update-bytes', 'max-batch-bytes',
+    'window-events', 'window-bytes', 'journal-readers', 'journal-poll-ms', 'gap-wait-ms', 'tail', 'reconnect-min-ms',
+    'reconnect-max-ms', 'token-grace-ms', 'token-warning-ms', 'shutdown-deadline-ms', 'log-level', 'log-format', 'config']) {
+    assert.match(stdout, new RegExp(`--${flag}\\b`), flag);
+  }
+});
+
+test('environment and configuration file set what flags do not', async () => {
+  const dir = mkdtempSync('/tmp/oa-sync-config-');
+  try {
+    const config = `${dir}/fanout.conf`;
+    writeFileSync(config, 'heartbeat-interval-ms=777\nmax-batch-events=50\n');
+    const fanout = await stand.startFanout({ config });
+    await fanout.ready();
+    const raw = await stand.raw({ fanout });
+    assert.equal((await raw.join()).response.heartbeat_interval_ms, 777);
+    await fanout.stop();
+    fanout.env = { OA_SYNC_HEARTBEAT_INTERVAL_MS: '888' };
+    fanout.flags = { database: stand.cluster.conninfo('test') };
+    await fanout.launch();
+    await fanout.ready();
+    const second = await stand.raw({ fanout });
+    assert.equal((await second.join()).response.heartbeat_interval_ms, 888);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});

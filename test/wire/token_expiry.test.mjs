@@ -1,0 +1,71 @@
+// A socket outlives its token by a grace period only; a new token keeps it going.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Stand } from '../harness/index.mjs';
+
+const stand = await Stand.create({ flags: { 'token-warning-ms': 2000, 'token-grace-ms': 1000 } });
+const { fanout } = stand;
+/** @param {number} seconds @param {Record<string, unknown>} [claims] */
+const expiringIn = (seconds, claims = {}) => fanout.token(['*'], { exp: Math.floor(Date.now() / 1000) + seconds, ...claims });
+
+test('a warning before, service until the end of the grace, then a close', async () => {
+  const begun = Date.now();
+  const raw = await stand.raw({ token: expiringIn(4) });
+  await raw.join({ topics: ['expiry.t'] });
+  const warning = await raw.frame((f) => f[3] === 'sync:error', 'a warning');
+  assert.deepEqual(warning.slice(0, 3), [null, null, 'sync:v1']);
+  assert.equal(warning[4].code, 'token_expired');
+  assert.ok(warning[4].expires_in_ms > 0 && warning[4].expires_in_ms <= 2100, String(warning[4].expires_in_ms));
+  await stand.insert('expiry.t', 1);
+  await raw.frame((f) => f[3] === 'sync:update_batch', 'an update while warned');
+  await raw.closed(15_000);
+  const lasted = Date.now() - begun;
+  assert.ok(lasted >= 3500 && lasted < 9000, `closed after ${lasted} ms`);
+});
+
+test('a new token in time: no close, and the stream goes on', async () => {
+  const raw = await stand.raw({ token: expiringIn(3) });
+  await raw.join({ topics: ['expiry.renewed'] });
+  await raw.frame((f) => f[3] === 'sync:error', 'a warning');
+  const { status } = await raw.ask('sync:v1', 'sync:reauthenticate', { token: fanout.token(['*']) });
+  assert.equal(status, 'ok');
+  const other = await stand.raw({ token: expiringIn(3) });
+  await other.join();
+  await other.closed(15_000);
+  // Its contemporary is gone; this one lives.
+  assert.equal(raw.closeCode, undefined);
+  await stand.insert('expiry.renewed', 1);
+  await raw.frame((f) => f[3] === 'sync:update_batch', 'an update after the first token ended');
+});
+
+test('a bad new token is refused and changes nothing', async () => {
+  const raw = await stand.raw();
+  await raw.join({ topics: ['expiry.bad'] });
+  for (const payload of [{ token: 'x' }, {}, { token: 5 }, { token: expiringIn(-5) }]) {
+    const { status, response } = await raw.ask('sync:v1', 'sync:reauthenticate', payload);
+    assert.equal(status, 'error');
+    assert.equal(response.code, 'unauthorized');
+  }
+  await stand.insert('expiry.bad', 1);
+  await raw.frame((f) => f[3] === 'sync:update_batch', 'an update');
+});
+
+test('a new token of somebody else is refused', async () => {
+  const raw = await stand.raw();
+  await raw.join();
+  const { status } = await raw.ask('sync:v1', 'sync:reauthenticate', { token: fanout.token(['*'], { sub: 'user:2' }) });
+  assert.equal(status, 'error');
+});
+
+test('topics that the new token does not grant end', async () => {
+  const raw = await stand.raw({ token: fanout.token(['narrow.*']) });
+  await raw.join({ topics: ['narrow.a', 'narrow.b'] });
+  await raw.ask('sync:v1', 'sync:reauthenticate', { token: fanout.token(['narrow.a']) });
+  await stand.insert('narrow.b', 1);
+  await stand.insert('narrow.a', 1);
+  await raw.frame((f) => f[3] === 'sync:update_batch' && f[4].updates[0].topic === 'narrow.a', 'narrow.a goes on');
+  const { status, response } = await raw.ask('sync:v1', 'sync:subscribe', { topics: ['narrow.b'] });
+  assert.equal(status, 'error');
+  assert.equal(response.code, 'forbidden_topic');
+  assert.equal(raw.frames.filter((f) => f[3] === 'sync:update_batch' && f[4].updates[0].topic === 'narrow.b').length, 0);
+});
