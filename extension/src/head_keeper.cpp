@@ -82,7 +82,8 @@ void Write() {
   Datum values[2] = {PointerGetDatum(construct_array(topics, count, TEXTOID, -1, false, TYPALIGN_INT)),
                      PointerGetDatum(construct_array(next, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
   const char* sql = psprintf(
-      "INSERT INTO %s AS s (topic, next_watermark) SELECT t, n FROM pg_catalog.unnest($1, $2) AS u(t, n) "
+      "INSERT INTO %s AS s (topic, next_watermark) SELECT t, n FROM ROWS FROM (pg_catalog.unnest($1), "
+      "pg_catalog.unnest($2)) AS u(t, n) "
       "ORDER BY t ON CONFLICT (topic) DO UPDATE SET next_watermark = excluded.next_watermark, "
       "updated_at = pg_catalog.now() WHERE s.next_watermark < excluded.next_watermark",
       quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_topic_sequences"));

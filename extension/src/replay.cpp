@@ -18,6 +18,7 @@ extern "C" {
 #include "epoch.h"
 #include "journal_scan.h"
 #include "journal_update.h"
+#include "topic_heads.h"
 
 namespace oasync {
 namespace {
@@ -148,7 +149,7 @@ Datum sync_replay_updates(PG_FUNCTION_ARGS) {
   return static_cast<Datum>(0);
 }
 
-// sync_topic_heads(topics): head, floor and epoch of each, in the order asked.
+// sync_topic_heads(topics): head, floor, epoch and last allocated watermark of each, in the order asked.
 Datum sync_topic_heads(PG_FUNCTION_ARGS) {
   StartSet(fcinfo);
   auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
@@ -165,12 +166,15 @@ Datum sync_topic_heads(PG_FUNCTION_ARGS) {
     const ContextSwitch in(context);
     int64 next = 1;
     int64 floor = 0;
-    const JournalRange range = ReadJournalRange(DatumText(topics[i]), GetActiveSnapshot(), false);
+    // First what is allocated, then what is visible at this moment: a topic that is no longer hot has nothing open.
+    const int64 allocated = AllocatedHead(GetJournal()->journal, DatumText(topics[i]));
+    const JournalRange range = ReadJournalRange(DatumText(topics[i]), nullptr, false);
     flushed.See(range.newest_xmin);
-    ReadTopicSequence(DatumText(topics[i]), GetActiveSnapshot(), &next, &floor);
-    Datum values[4] = {topics[i], Int64GetDatum(Max(range.newest, next - 1)), Int64GetDatum(floor),
-                       Int64GetDatum(epoch)};
-    bool isnull[4] = {};
+    ReadTopicSequence(DatumText(topics[i]), nullptr, &next, &floor);
+    const int64 head = Max(range.newest, next - 1);
+    Datum values[5] = {topics[i], Int64GetDatum(head), Int64GetDatum(floor), Int64GetDatum(epoch),
+                       Int64GetDatum(Max(head, allocated))};
+    bool isnull[5] = {};
     tuplestore_putvalues(set->setResult, set->setDesc, values, isnull);
     in.Back();
     MemoryContextReset(context);

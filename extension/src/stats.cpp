@@ -2,7 +2,6 @@
 #include "pg.h"
 
 extern "C" {
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -44,16 +43,10 @@ HTAB* JournalTopics() {
   return names;
 }
 
-// The last allocated watermark; on a standby nothing is allocated.
-int64 AllocatedHead(std::string_view topic, int64 head) {
-  uint64 hot = 0;
-  if (RecoveryInProgress() || !PeekHotHead(GetJournal()->journal, topic, &hot)) return head;
-  return Max(head, static_cast<int64>(hot));
-}
-
 void PutTopic(ReturnSetInfo* set, std::string_view topic, int64 epoch) {
   int64 next = 1;
   int64 floor = 0;
+  const int64 allocated = AllocatedHead(GetJournal()->journal, topic);
   const JournalRange range = ReadJournalRange(topic, GetActiveSnapshot(), true);
   ReadTopicSequence(topic, GetActiveSnapshot(), &next, &floor);
   const int64 head = Max(range.newest, next - 1);
@@ -63,7 +56,7 @@ void PutTopic(ReturnSetInfo* set, std::string_view topic, int64 epoch) {
       Int64GetDatum(floor),
       Int64GetDatum(range.oldest),
       Int64GetDatum(range.oldest == 0 ? 0 : range.newest - Max(range.oldest - 1, floor)),
-      Int64GetDatum(AllocatedHead(topic, head) - head),
+      Int64GetDatum(Max(allocated - head, 0)),
       Int64GetDatum(epoch),
   };
   bool isnull[7] = {};

@@ -1,6 +1,7 @@
 #include "topic_heads.h"
 
 extern "C" {
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "storage/proc.h"
 #include "utils/wait_event.h"
@@ -252,15 +253,16 @@ void VisitHotTopics(Oid journal, TopicVisitor visit, void* context) {
   }
 }
 
-bool PeekHotHead(Oid journal, std::string_view topic, uint64* head) {
+int64 AllocatedHead(Oid journal, std::string_view topic) {
+  if (RecoveryInProgress()) return 0;
   const uint32 hash = HashTopic(journal, topic);
   TopicPartition* part = PartitionOf(hash);
   LWLockAcquire(part->lock, LW_SHARED);
   TopicEntry* entry = Find(part, hash, journal, topic);
   const bool ready = entry != nullptr && entry->state == TopicState::kReady;
-  if (ready) *head = pg_atomic_read_u64(&entry->head);
+  const uint64 head = ready ? pg_atomic_read_u64(&entry->head) : 0;
   LWLockRelease(part->lock);
-  return ready;
+  return static_cast<int64>(head);
 }
 
 }  // namespace oasync

@@ -33,7 +33,7 @@ void ReleaseTopics(bool committed);
 using TopicVisitor = void (*)(TopicEntry* topic, void* context);
 void VisitHotTopics(Oid journal, TopicVisitor visit, void* context);
 
-// The head of a hot topic of this database without loading it; false when it is cold.
-bool PeekHotHead(Oid journal, std::string_view topic, uint64* head);
+// The last allocated watermark of a hot topic of this database; 0 when it is cold, and on a standby.
+int64 AllocatedHead(Oid journal, std::string_view topic);
 
 }  // namespace oasync

@@ -20,6 +20,9 @@ struct TopicState {
   uint64_t head = 0;   // last visible watermark
   uint64_t floor = 0;  // events at or below it may be gone; resuming at the floor is fine, below it is stale
   uint64_t epoch = 0;
+  // Last watermark that a transaction holds. A commit reaches its subscribers when it is on disk, which may be before
+  // other transactions see it: a cursor between head and this is ahead of nothing.
+  uint64_t allocated = 0;
 };
 
 // Outcome of an asynchronous read. `error` is empty on success, otherwise one line for the log.

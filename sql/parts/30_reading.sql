@@ -16,11 +16,11 @@ COMMENT ON FUNCTION @extschema@.sync_replay_updates(text, bigint, integer, bigin
   'The same as sync_replay, each event as a serialized openagents.sync.v1.Update: what the fan-out reads.';
 
 CREATE FUNCTION @extschema@.sync_topic_heads(
-  topics text[], OUT topic text, OUT head bigint, OUT floor bigint, OUT epoch bigint
+  topics text[], OUT topic text, OUT head bigint, OUT floor bigint, OUT epoch bigint, OUT allocated bigint
 ) RETURNS SETOF record
-  LANGUAGE c STABLE STRICT ROWS 10 AS 'MODULE_PATHNAME', 'sync_topic_heads';
+  LANGUAGE c VOLATILE STRICT ROWS 10 AS 'MODULE_PATHNAME', 'sync_topic_heads';
 COMMENT ON FUNCTION @extschema@.sync_topic_heads(text[]) IS
-  'Head, floor and epoch of topics, in the order asked; 0 and 0 for a topic that has no events yet. Example: SELECT * FROM runtime.sync_topic_heads(ARRAY[''runtime.run_summaries'']);';
+  'Head (last visible watermark), floor and epoch of topics, in the order asked; 0 and 0 for a topic that has no events yet. allocated is the last watermark that a transaction holds: a commit can reach its subscribers before other transactions see it, so a cursor up to allocated is ahead of nothing. Example: SELECT * FROM runtime.sync_topic_heads(ARRAY[''runtime.run_summaries'']);';
 
 CREATE FUNCTION @extschema@.sync_current_epoch() RETURNS bigint
   LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'sync_current_epoch';

@@ -6,28 +6,28 @@ AS $$
 DECLARE
   step interval := make_interval(hours => current_setting('oa_sync.partition_interval')::integer);
   wanted integer := current_setting('oa_sync.partitions_ahead')::integer;
-  owner text;
   present timestamptz := clock_timestamp();
-  lower timestamptz;
+  owner text;
+  lower timestamptz;  -- of the next partition to make
   upper timestamptz;
   ahead integer;
-  covered boolean;
   name text;
   made integer := 0;
 BEGIN
+  -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
+  DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
   SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
-  LOOP
-    SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present), coalesce(bool_or(b.lower <= present AND present < b.upper), false)
-      INTO lower, ahead, covered FROM @extschema@.sync_journal_partitions b;
-    EXIT WHEN covered AND ahead >= wanted;
-    IF lower IS NULL OR lower < present THEN
-      lower := greatest(lower, date_bin(step, present, 'epoch'));
-    END IF;
-    IF lower <= present AND EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= lower) THEN
-      -- The default partition holds events of that time; what is attached must not overlap them.
+  SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present) INTO lower, ahead FROM @extschema@.sync_journal_partitions b;
+  IF lower IS NULL OR lower <= present THEN
+    -- Nothing holds the present: one partition more than what is wanted ahead.
+    lower := greatest(lower, date_bin(step, present, 'epoch'));
+    ahead := -1;
+    IF EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= lower) THEN
+      -- The default partition has events of that time already, and keeps what comes in the next seconds.
       lower := date_trunc('second', present) + interval '5 seconds';
-      ahead := -1;
     END IF;
+  END IF;
+  WHILE ahead < wanted LOOP
     upper := date_bin(step, lower, 'epoch') + step;
     name := 'sync_stream_events_' || to_char(lower AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
     EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.sync_stream_events INCLUDING ALL) USING heap', name);
@@ -36,9 +36,8 @@ BEGIN
     EXECUTE format('ALTER TABLE @extschema@.sync_stream_events ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
                    name, lower, upper);
     made := made + 1;
-    IF ahead = -1 THEN
-      present := lower;
-    END IF;
+    ahead := ahead + 1;
+    lower := upper;
   END LOOP;
   RETURN made;
 END

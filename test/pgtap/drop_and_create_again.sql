@@ -1,6 +1,6 @@
 -- DROP EXTENSION CASCADE takes everything with it; CREATE EXTENSION begins at 1 again.
 \ir include/setup.sql
-SELECT plan(13);
+SELECT plan(15);
 
 CREATE TABLE app.notes (id int PRIMARY KEY, body text);
 SELECT runtime.sync_publish('app.notes') \g /dev/null
@@ -20,7 +20,7 @@ SELECT lives_ok($$SELECT dblink_exec('other', 'INSERT INTO app.notes VALUES (8)'
 SELECT ok(t.wait_for(format('SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)', :worker_pid)), 'the worker goes away');
 
 CREATE EXTENSION oa_sync;
-SELECT is((SELECT array_agg(h::text) FROM runtime.sync_topic_heads('{app.notes}') h), ARRAY['(app.notes,0,0,1)'],
+SELECT is((SELECT array_agg(h::text) FROM runtime.sync_topic_heads('{app.notes}') h), ARRAY['(app.notes,0,0,1,0)'],
           'the topic has no events');
 SELECT runtime.sync_publish('app.notes') \g /dev/null
 INSERT INTO app.notes VALUES (9);
@@ -37,5 +37,9 @@ ROLLBACK;
 INSERT INTO app.notes VALUES (12);
 SELECT is(t.events('app.notes', 2), ARRAY['3 upsert app/notes:12 3 {"body":null,"id":12}'], 'a DROP that is rolled back changes nothing');
 SELECT is((SELECT count(*) FROM t.journal_problems()), 0::bigint, 'the journal is sound');
+-- By its schema.
+DROP SCHEMA runtime CASCADE;
+SELECT is((SELECT count(*) FROM pg_extension WHERE extname = 'oa_sync') + (SELECT count(*) FROM pg_class WHERE relname LIKE 'sync\_%'), 0::bigint, 'DROP SCHEMA CASCADE takes the extension and its partitions');
+SELECT lives_ok('INSERT INTO app.notes VALUES (13)', 'the table can be written');
 SELECT dblink_disconnect('other') \g /dev/null
 SELECT * FROM finish();

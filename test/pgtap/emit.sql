@@ -7,9 +7,9 @@ SELECT is(t.events('e'), ARRAY['1 upsert a 5 {"a":1,"b":2}', '2 upsert b 2 null'
 SELECT is((SELECT encode(payload_hash, 'hex') FROM runtime.sync_replay('e', 0, 1)), '43258cff783fe7036d8a43033f830adfc60ec037382473548ac742b888292777', 'the hash of wire.md');
 SELECT throws_ok($$SELECT runtime.sync_emit(NULL, 'k', 1, '1')$$, '22004', 'topic must not be null', 'null topic');
 SELECT throws_ok($$SELECT runtime.sync_emit('e', NULL, 1, '1')$$, '22004', 'doc_key must not be null', 'null key');
-SELECT throws_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic), '22023', NULL, 'topic ' || quote_literal(topic))
+SELECT throws_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic), '22023', NULL, 'topic ' || to_json(topic))
   FROM unnest(ARRAY['', 'a b', 'ä', 'a{b}', E'a\n', 'a*', repeat('x', 161)]) topic;
-SELECT lives_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic), 'topic ' || quote_literal(topic))
+SELECT lives_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic), 'topic ' || to_json(topic))
   FROM unnest(ARRAY['A-z_0.9:/', repeat('x', 160)]) topic;
 SELECT throws_ok($$SELECT runtime.sync_emit('e', '', 1, '1')$$, '22023', NULL, 'empty key');
 SELECT throws_ok($$SELECT runtime.sync_emit('e', repeat('x', 1025), 1, '1')$$, '22023', NULL, 'key of 1025 bytes');

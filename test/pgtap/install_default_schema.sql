@@ -4,7 +4,7 @@ DROP EXTENSION IF EXISTS oa_sync CASCADE;
 DROP SCHEMA IF EXISTS runtime CASCADE;
 CREATE EXTENSION oa_sync;
 \ir include/helpers.sql
-SELECT plan(16);
+SELECT plan(17);
 
 SELECT is((SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'oa_sync'),
           'runtime', 'the extension is in the schema runtime');
@@ -47,6 +47,8 @@ SELECT is((SELECT count(*) FROM pg_inherits i WHERE i.inhparent = 'runtime.sync_
 SELECT is((SELECT (backend_type, application_name)::text FROM pg_stat_activity
            WHERE pid = (SELECT worker_pid FROM runtime.sync_stats)), '("oa_sync worker","oa_sync worker")',
           'the worker can be found in pg_stat_activity');
+SELECT ok(t.wait_for('SELECT backend_xmin IS NULL AND state = ''idle'' FROM pg_stat_activity WHERE backend_type = ''oa_sync worker'' AND datname = current_database()'),
+          'the worker holds no snapshot while it is idle');
 SELECT is((SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher'), 1::bigint, 'there is one launcher');
 SELECT throws_ok('CREATE EXTENSION oa_sync', '42710', 'extension "oa_sync" already exists',
                  'it is in a database once');

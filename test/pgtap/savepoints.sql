@@ -46,12 +46,7 @@ SELECT is(t.keys('s:a', 11), '31 131 32 34 35 135 37 137 38', 'PL/pgSQL exceptio
 -- A statement that fails in the middle takes the events of its first rows with it.
 BEGIN;
 INSERT INTO app.docs VALUES (40);
-SAVEPOINT a;
-\set ON_ERROR_STOP off
-\set VERBOSITY sqlstate
-INSERT INTO app.docs VALUES (41), (42), (40);
-\set ON_ERROR_STOP on
-ROLLBACK TO a;
+DO $$ BEGIN INSERT INTO app.docs VALUES (41), (42), (40); EXCEPTION WHEN unique_violation THEN NULL; END $$;
 INSERT INTO app.docs VALUES (43);
 COMMIT;
 SELECT is(t.keys('s:a', 20), '40 43', 'a statement that fails after some rows');

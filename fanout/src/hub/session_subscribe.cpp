@@ -17,7 +17,7 @@ enum class Verdict : uint8_t { kFine, kStale };
 Verdict Judge(const RequestedCursor& cursor, const TopicState& state, StaleReason* reason) {
   if (cursor.epoch != 0 && cursor.epoch != state.epoch) {
     *reason = StaleReason::kEpochDiverged;
-  } else if (cursor.watermark > state.head) {
+  } else if (cursor.watermark > std::max(state.head, state.allocated)) {
     *reason = StaleReason::kCursorAheadOfHead;
   } else if (cursor.watermark < state.floor) {
     *reason = StaleReason::kRetentionFloorBreach;

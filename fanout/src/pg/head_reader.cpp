@@ -91,13 +91,13 @@ void HeadReader::Check(TopicId id, const TopicState& state, TimePoint now) {
   const auto known = suspects_.find(id.ticket);
   if (known == suspects_.end()) {
     order_.Observe(id, state.head, now);
-    if (state.head >= order_.delivered(id)) return;
+    if (std::max(state.head, state.allocated) >= order_.delivered(id)) return;
     suspects_.emplace(id.ticket, Suspect{id, order_.delivered(id), 1});
     next_suspect_look_ = std::min(next_suspect_look_, now + kSuspectInterval);
     return;
   }
   Suspect& suspect = known->second;
-  if (state.head >= suspect.delivered) {
+  if (std::max(state.head, state.allocated) >= suspect.delivered) {
     suspects_.erase(known);
   } else if (++suspect.strikes >= kStrikes) {
     suspects_.erase(known);

@@ -80,7 +80,7 @@ PgStatus JournalSession::FindSchema(TimePoint deadline, std::string* quoted) {
 
 PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadline) {
   const std::pair<const char*, std::string> statements[] = {
-      {"heads", "SELECT head, floor, epoch FROM " + schema + ".sync_topic_heads($1::text[])"},
+      {"heads", "SELECT head, floor, epoch, allocated FROM " + schema + ".sync_topic_heads($1::text[])"},
       {"after",
        "SELECT watermark, update FROM " + schema + ".sync_replay_updates($1::text, $2::bigint, $3::int, $4::bigint)"},
       {"poll",
@@ -113,8 +113,9 @@ PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint
     const auto head = UnsignedField(result.get(), row, 0);
     const auto floor = UnsignedField(result.get(), row, 1);
     const auto epoch = UnsignedField(result.get(), row, 2);
-    if (!head || !floor || !epoch) return Malformed("sync_topic_heads");
-    states->push_back({topics[i], *head, *floor, *epoch});
+    const auto allocated = UnsignedField(result.get(), row, 3);
+    if (!head || !floor || !epoch || !allocated) return Malformed("sync_topic_heads");
+    states->push_back({topics[i], *head, *floor, *epoch, *allocated});
   }
   return {};
 }

@@ -105,7 +105,7 @@ class PgSource::Impl {
   bool stopped_ = false;
 };
 
-PgSource::PgSource(PgSourceOptions options, EventSink& sink) : impl_(std::make_unique<Impl>(options, sink)) {}
+PgSource::PgSource(const PgSourceOptions& options, EventSink& sink) : impl_(std::make_unique<Impl>(options, sink)) {}
 
 PgSource::~PgSource() = default;
 

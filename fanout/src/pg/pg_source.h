@@ -49,7 +49,7 @@ struct PgSourceStats {
 class PgSource : public Source {
  public:
   // `sink` must outlive Stop(). Nothing is done before Start().
-  PgSource(PgSourceOptions options, EventSink& sink);
+  PgSource(const PgSourceOptions& options, EventSink& sink);
   ~PgSource() override;  // stops
   PgSource(const PgSource&) = delete;
   PgSource& operator=(const PgSource&) = delete;

@@ -39,7 +39,7 @@ struct TopicOrderLimits {
 
 class TopicOrder {
  public:
-  explicit TopicOrder(TopicOrderLimits limits) : limits_(limits) {}
+  explicit TopicOrder(const TopicOrderLimits& limits) : limits_(limits) {}
 
   // Begins to follow a topic: its events are held until Begin(). The topic must not be followed already.
   TopicId Follow(const std::string& topic);

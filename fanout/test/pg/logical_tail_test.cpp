@@ -163,7 +163,8 @@ TEST_F(LogicalTailTest, EventsComeFromTheSlot) {
   cluster_->Sql(Emit("live", 1, "{\"text\":\"é\\u0001\"}") + Emit("live", 2));
   ASSERT_TRUE(sink_.WaitForWatermark("live", 2));
   ExpectEqualToJournal("live");
-  EXPECT_GE(source_->stats().stream_messages, 2u);
+  // A topic that was just followed is read from the journal too, which may be faster.
+  EXPECT_TRUE(Eventually([&] { return source_->stats().stream_messages >= 2; }));
   EXPECT_TRUE(Eventually([&] { return source_->stats().slot_wal_position > 0; }));
   EXPECT_EQ(
       cluster_->Value("SELECT temporary AND active FROM pg_replication_slots WHERE slot_name LIKE 'oa\\_sync\\_%'"),

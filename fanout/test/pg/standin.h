@@ -19,9 +19,10 @@ inline void InstallStandin(const TestCluster& cluster) {
     CREATE TABLE "Stand-in".epochs (epoch bigint);
     INSERT INTO "Stand-in".epochs VALUES (1);
     CREATE FUNCTION "Stand-in".sync_topic_heads(topics text[])
-    RETURNS TABLE (topic text, head bigint, floor bigint, epoch bigint) LANGUAGE sql STABLE AS $f$
+    RETURNS TABLE (topic text, head bigint, floor bigint, epoch bigint, allocated bigint) LANGUAGE sql STABLE AS $f$
       SELECT t.topic, coalesce((SELECT max(j.watermark) FROM "Stand-in".journal j WHERE j.topic = t.topic), 0), 0::bigint,
-             (SELECT max(e.epoch) FROM "Stand-in".epochs e)
+             (SELECT max(e.epoch) FROM "Stand-in".epochs e),
+             coalesce((SELECT max(j.watermark) FROM "Stand-in".journal j WHERE j.topic = t.topic), 0)
       FROM unnest(topics) WITH ORDINALITY AS t(topic, n) ORDER BY t.n
     $f$;
     CREATE FUNCTION "Stand-in".sync_replay_updates(topic text, after bigint, max_events int, max_bytes bigint)

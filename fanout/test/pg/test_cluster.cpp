@@ -26,10 +26,11 @@ constexpr char kExtensionControl[] = "/usr/share/postgresql/15/extension/oa_sync
 
 // Starts a program as the server's user, output appended to `log`.
 pid_t Spawn(std::vector<std::string> arguments, const std::string& log) {
-  if (geteuid() == 0) {
-    const std::vector<std::string> prefix = {"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"};
-    arguments.insert(arguments.begin(), prefix.begin(), prefix.end());
-  }
+  // Whatever ends the test ends the server.
+  std::vector<std::string> prefix = {"setpriv", "--pdeathsig=QUIT"};
+  if (geteuid() == 0) prefix.insert(prefix.end(), {"--reuid=postgres", "--regid=postgres", "--init-groups"});
+  prefix.push_back("--");
+  arguments.insert(arguments.begin(), prefix.begin(), prefix.end());
   std::vector<char*> argv;
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -140,7 +141,9 @@ std::string TestCluster::Value(const std::string& sql) const {
 
 void TestCluster::Kill(pid_t backend, int signal) const { kill(backend, signal); }
 
-TestSession::TestSession(const std::string& conninfo) : conn_(PQconnectdb(conninfo.c_str())) {
+// A statement that hangs is an error, not a test that hangs.
+TestSession::TestSession(const std::string& conninfo)
+    : conn_(PQconnectdb((conninfo + " options='-c statement_timeout=30s'").c_str())) {
   if (PQstatus(conn_.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(conn_.get()));
   PQsetNoticeProcessor(
       conn_.get(), [](void*, const char*) {}, nullptr);

@@ -1,39 +1,14 @@
-// Delivery: replay, the joint with the live window, sharing, fairness, voids, and what goes wrong.
+// Delivery: replay, the joint with the live window, sharing, fairness and voids.
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "fakes.h"
+#include "follower.h"
 
 namespace oasync {
 namespace {
 
-// Checks batches as a strict client does: each interval begins where the last one ended.
-struct Follower {
-  uint64_t cursor = 0;
-  std::vector<uint64_t> watermarks;
-  bool complete = false;
-
-  void Take(const std::vector<Json>& messages, const std::string& topic = "t") {
-    for (const Json& message : messages) {
-      if (message[3] != "sync:update_batch") continue;
-      const Json& batch = message[4];
-      if (batch["updates"][0]["topic"] != topic) continue;
-      EXPECT_FALSE(batch["updates"].empty());
-      EXPECT_EQ(batch["after_watermark"], cursor);
-      for (const Json& update : batch["updates"]) {
-        EXPECT_GT(update["watermark"].get<uint64_t>(), cursor);
-        cursor = update["watermark"];
-        watermarks.push_back(cursor);
-      }
-      EXPECT_GE(batch["through_watermark"].get<uint64_t>(), cursor);
-      cursor = batch["through_watermark"];
-      complete = batch["replay_complete"];
-    }
-  }
-};
-
-Json Topics(const std::vector<std::string>& topics) { return {{"topics", topics}}; }
 Json From(uint64_t watermark) { return {{"topics", {"t"}}, {"resume_after", {{"t", watermark}}}}; }
 
 TEST(Delivery, ReplaysTheJournalThenGoesLive) {
@@ -244,118 +219,6 @@ TEST(Delivery, ManyBacklogsTakeTurnsWithFewReadsAtATime) {
   for (const auto& topic : topics) EXPECT_EQ(followers[topic].cursor, 3000u) << topic;
   EXPECT_LE(most_in_flight, 2u);
   EXPECT_GE(least_when_first_done, 1000u);  // nobody waits until another is through
-}
-
-TEST(Delivery, AGapInTheJournalIsWaitedForNeverSkipped) {
-  HubFixture hub;
-  hub.source.Fill("t", 10);
-  hub.source.hidden = 6;
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  Follower follower;
-  follower.Take(hub.TakeAll(*client));
-  EXPECT_EQ(follower.cursor, 5u);
-  for (int i = 0; i < 5; ++i) {
-    hub.clock.Advance(5000);
-    hub.hub.Tick();
-    hub.Settle();
-    follower.Take(hub.TakeAll(*client));
-  }
-  EXPECT_EQ(follower.cursor, 5u);
-  hub.source.hidden = 0;
-  hub.clock.Advance(5000);
-  hub.hub.Tick();
-  hub.Settle();
-  follower.Take(hub.TakeAll(*client));
-  EXPECT_EQ(follower.cursor, 10u);
-}
-
-TEST(Delivery, AJournalThatCannotBeReadIsTriedAgain) {
-  HubFixture hub;
-  hub.source.Fill("t", 10);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.source.error = "gone";
-  EXPECT_TRUE(hub.TakeAll(*client).empty());
-  hub.clock.Advance(5000);
-  hub.hub.Tick();
-  hub.Settle();
-  EXPECT_TRUE(hub.TakeAll(*client).empty());
-  hub.source.error.clear();
-  for (int i = 0; i < 3; ++i) {
-    hub.clock.Advance(5000);
-    hub.hub.Tick();
-    hub.Settle();
-  }
-  EXPECT_EQ(hub.TakeAll(*client)[0][4]["through_watermark"], 10);
-}
-
-TEST(Delivery, RetentionThatOvertakesAClientIsSaid) {
-  HubFixture hub;
-  hub.source.Fill("t", 3000);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Next(*client);
-  hub.Settle();
-  EXPECT_TRUE(hub.Next(*client));  // through 200; the page goes to 1000
-  hub.source.floors["t"] = 2500;
-  std::vector<Json> messages;
-  for (int i = 0; i < 3; ++i) {
-    for (auto& message : hub.TakeAll(*client)) messages.push_back(std::move(message));
-    hub.clock.Advance(5000);
-    hub.hub.Tick();
-    hub.Settle();
-  }
-  ASSERT_FALSE(messages.empty());
-  EXPECT_EQ(messages.back()[3], "sync:error");
-  EXPECT_EQ(messages.back()[4]["reason_codes"], Json::array({"retention_floor_breach"}));
-  EXPECT_EQ(messages.back()[4]["stale_topics"][0]["resume_after"], 1000);
-  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
-}
-
-TEST(Delivery, ATailThatStartsOverInTheSameEpochLosesNothing) {
-  HubFixture hub;
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 0);
-  hub.Live("t");
-  Follower follower;
-  follower.Take(hub.TakeAll(*client));
-  hub.source.Fill("t", 5);  // while the tail was away
-  hub.Following("t", 6);
-  hub.Live("t");
-  follower.Take(hub.TakeAll(*client));
-  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7}));
-}
-
-TEST(Delivery, ATailWithAHoleIsFilledFromTheJournal) {
-  HubFixture hub;
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 0);
-  hub.source.Fill("t", 3);
-  hub.hub.OnEvents({hub.source.journal["t"][2]});
-  hub.hub.OnEvents({hub.source.journal["t"][1], hub.source.journal["t"][2]});  // repeats
-  Follower follower;
-  follower.Take(hub.TakeAll(*client));
-  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{1, 2, 3}));
-}
-
-TEST(Delivery, ANewEpochEndsSubscriptionsOfTheOldOne) {
-  HubFixture hub;
-  hub.source.Fill("t", 3);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 3);
-  hub.TakeAll(*client);
-  hub.source.journal["t"].resize(2);
-  hub.source.epoch = 2;
-  hub.Following("t", 2);
-  const auto messages = hub.TakeAll(*client);
-  ASSERT_EQ(messages.size(), 1u);
-  EXPECT_EQ(messages[0][4]["reason_codes"], Json::array({"epoch_diverged"}));
-  EXPECT_EQ(messages[0][4]["stale_topics"][0]["head_watermark"], 2);
-  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
 }
 
 TEST(Delivery, ATopicLingersForThoseWhoComeBack) {

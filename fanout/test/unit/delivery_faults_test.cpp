@@ -1,0 +1,123 @@
+// Delivery when the journal has gaps, cannot be read or is cut off, and when the tail starts over.
+#include <gtest/gtest.h>
+
+#include "fakes.h"
+#include "follower.h"
+
+namespace oasync {
+namespace {
+
+TEST(DeliveryFaults, AGapInTheJournalIsWaitedForNeverSkipped) {
+  HubFixture hub;
+  hub.source.Fill("t", 10);
+  hub.source.hidden = 6;
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  Follower follower;
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 5u);
+  for (int i = 0; i < 5; ++i) {
+    hub.clock.Advance(5000);
+    hub.hub.Tick();
+    hub.Settle();
+    follower.Take(hub.TakeAll(*client));
+  }
+  EXPECT_EQ(follower.cursor, 5u);
+  hub.source.hidden = 0;
+  hub.clock.Advance(5000);
+  hub.hub.Tick();
+  hub.Settle();
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 10u);
+}
+
+TEST(DeliveryFaults, AJournalThatCannotBeReadIsTriedAgain) {
+  HubFixture hub;
+  hub.source.Fill("t", 10);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.source.error = "gone";
+  EXPECT_TRUE(hub.TakeAll(*client).empty());
+  hub.clock.Advance(5000);
+  hub.hub.Tick();
+  hub.Settle();
+  EXPECT_TRUE(hub.TakeAll(*client).empty());
+  hub.source.error.clear();
+  for (int i = 0; i < 3; ++i) {
+    hub.clock.Advance(5000);
+    hub.hub.Tick();
+    hub.Settle();
+  }
+  EXPECT_EQ(hub.TakeAll(*client)[0][4]["through_watermark"], 10);
+}
+
+TEST(DeliveryFaults, RetentionThatOvertakesAClientIsSaid) {
+  HubFixture hub;
+  hub.source.Fill("t", 3000);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Next(*client);
+  hub.Settle();
+  EXPECT_TRUE(hub.Next(*client));  // through 200; the page goes to 1000
+  hub.source.floors["t"] = 2500;
+  std::vector<Json> messages;
+  for (int i = 0; i < 3; ++i) {
+    for (auto& message : hub.TakeAll(*client)) messages.push_back(std::move(message));
+    hub.clock.Advance(5000);
+    hub.hub.Tick();
+    hub.Settle();
+  }
+  ASSERT_FALSE(messages.empty());
+  EXPECT_EQ(messages.back()[3], "sync:error");
+  EXPECT_EQ(messages.back()[4]["reason_codes"], Json::array({"retention_floor_breach"}));
+  EXPECT_EQ(messages.back()[4]["stale_topics"][0]["resume_after"], 1000);
+  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
+}
+
+TEST(DeliveryFaults, ATailThatStartsOverInTheSameEpochLosesNothing) {
+  HubFixture hub;
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", 0);
+  hub.Live("t");
+  Follower follower;
+  follower.Take(hub.TakeAll(*client));
+  hub.source.Fill("t", 5);  // while the tail was away
+  hub.Following("t", 6);
+  hub.Live("t");
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7}));
+}
+
+TEST(DeliveryFaults, ATailWithAHoleIsFilledFromTheJournal) {
+  HubFixture hub;
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", 0);
+  hub.source.Fill("t", 3);
+  hub.hub.OnEvents({hub.source.journal["t"][2]});
+  hub.hub.OnEvents({hub.source.journal["t"][1], hub.source.journal["t"][2]});  // repeats
+  Follower follower;
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{1, 2, 3}));
+}
+
+TEST(DeliveryFaults, ANewEpochEndsSubscriptionsOfTheOldOne) {
+  HubFixture hub;
+  hub.source.Fill("t", 3);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", 3);
+  hub.TakeAll(*client);
+  hub.source.journal["t"].resize(2);
+  hub.source.epoch = 2;
+  hub.Following("t", 2);
+  const auto messages = hub.TakeAll(*client);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0][4]["reason_codes"], Json::array({"epoch_diverged"}));
+  EXPECT_EQ(messages[0][4]["stale_topics"][0]["head_watermark"], 2);
+  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
+}
+
+}  // namespace
+}  // namespace oasync
