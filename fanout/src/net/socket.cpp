@@ -72,8 +72,7 @@ int Socket::OnEstablished() {
 }
 
 int Socket::OnReceive(const char* bytes, size_t size) {
-  last_input_ms_ = NowMs();
-  ping_sent_ = false;
+  HeardFromClient();
   if (state_ != State::kOpen || close_code_ != 0) return 0;
   if (lws_is_first_fragment(wsi_) != 0) incoming_.clear();
   const size_t remaining = lws_remaining_packet_payload(wsi_);
@@ -161,8 +160,11 @@ bool Socket::SendFrame(Frame* frame) {
 bool Socket::SendPing() {
   ping_due_ = false;
   ping_sent_ = true;
-  unsigned char empty[LWS_PRE + 1];
-  return lws_write(wsi_, empty + LWS_PRE, 0, LWS_WRITE_PING) >= 0;
+  // Not an empty ping: the pong repeats what the ping carries, and libwebsockets 4.1.6 keeps an empty pong to itself.
+  static constexpr char kBody[] = "life";
+  unsigned char ping[LWS_PRE + sizeof(kBody)];
+  memcpy(ping + LWS_PRE, kBody, sizeof(kBody) - 1);
+  return lws_write(wsi_, ping + LWS_PRE, sizeof(kBody) - 1, LWS_WRITE_PING) >= 0;
 }
 
 void Socket::WantWrite() {

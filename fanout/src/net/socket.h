@@ -32,7 +32,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   int OnEstablished();
   int OnReceive(const char* bytes, size_t size);
   int OnWritable();
-  void OnPong() { last_input_ms_ = NowMs(); }
+  void OnPong() { HeardFromClient(); }
 
   // -- from the loop
   // Sends what WantWrite announced, without waiting for the poller if the socket has room.
@@ -54,6 +54,10 @@ class Socket final : public SessionSocket, public WheelEntry {
   enum class State : uint8_t { kHandshake, kOpen, kClosing };
 
   int64_t NowMs() const;
+  void HeardFromClient() {
+    last_input_ms_ = NowMs();
+    ping_sent_ = false;
+  }
   int OnMessage(std::string_view message, bool binary);
   // Sends up to a few frames; false if the connection failed.
   bool SendSome();
