@@ -55,7 +55,7 @@ struct VoidRange {
 };
 
 // One for each backend: odd while it is between allocation and the end of its transaction.
-struct CommitSlot {
+struct alignas(64) CommitSlot {  // a cache line each: neighbours commit at the same time
   pg_atomic_uint64 sequence;
 };
 

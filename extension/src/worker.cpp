@@ -27,6 +27,7 @@ namespace oasync {
 namespace {
 
 constexpr int kMaintenanceMs = 60000;
+constexpr int kMaintenanceRetryMs = 2000;
 
 bool extension_found = false;
 
@@ -100,7 +101,10 @@ void Work() {
     FillHolesAfterCrash();
     while (FillQueuedVoids()) CHECK_FOR_INTERRUPTS();
     FillOverflowedTopics();
-    if (IsDue(&maintained, kMaintenanceMs)) RunInTransaction("maintain partitions", MaintainPartitions);
+    if (IsDue(&maintained, kMaintenanceMs) && !RunInTransaction("maintain partitions", MaintainPartitions)) {
+      // Most likely it gave way to a command that held a lock: again soon.
+      maintained = TimestampTzPlusMilliseconds(maintained, kMaintenanceRetryMs - kMaintenanceMs);
+    }
     if (IsDue(&persisted, checkpoint_interval_s * 1000)) PersistHeads();
     pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);

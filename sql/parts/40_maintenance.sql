@@ -16,6 +16,8 @@ DECLARE
 BEGIN
   -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
   DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
+  -- One at a time; writers and readers of the journal are not kept waiting by it.
+  LOCK TABLE @extschema@.sync_stream_events IN SHARE UPDATE EXCLUSIVE MODE;
   SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
   SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present) INTO lower, ahead FROM @extschema@.sync_journal_partitions b;
   IF lower IS NULL OR lower <= present THEN

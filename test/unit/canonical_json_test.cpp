@@ -103,6 +103,7 @@ TEST(CanonicalJson, EveryCutOfADocumentIsRefused) {
 TEST(CanonicalJson, ShuffledMembersGiveOneText) {
   std::mt19937 random(42);  // NOLINT(cert-msc51-cpp): the same every time
   std::vector<std::string> members;
+  members.reserve(60);
   for (int i = 0; i < 60; ++i) members.push_back("\"k" + std::to_string(i * 7919 % 1000) + "\":" + std::to_string(i));
   std::string first;
   for (int round = 0; round < 50; ++round) {
