@@ -6,7 +6,7 @@ import { Stand, waitFor } from '../harness/index.mjs';
 
 const stand = await Stand.create();
 const { cluster } = stand;
-const size = 200_000;
+const size = 100_000;
 
 /**
  * Leaves a commit of `size` events unfinished with one event committed behind it, and gives that one's watermark.
@@ -65,6 +65,7 @@ test('a large transaction that is cancelled in COMMIT leaves voids, and delays n
   const topic = 'hole.cancel';
   const client = stand.client({ topics: [topic] });
   await client.connect();
+  await stand.insert(topic, 1, { first: 1 });
   const last = await commitBehindOpenCommit(topic, 2);
   await stand.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'`);
   await client.reach(topic, last, 30_000);

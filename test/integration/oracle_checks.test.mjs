@@ -15,17 +15,26 @@ const ledger = 'oracle.ledger';
 const counters = 'oracle.counters';
 const items = 'run:1:items';
 
-/** @param {string} topic @param {number} watermark @param {string} txid @param {string} key @param {number} version @param {any} row @returns {Entry} */
+/**
+ * @param {string} topic @param {number} watermark @param {string} txid @param {string} key @param {number} version
+ * @param {any} row @returns {Entry}
+ */
 function upsert(topic, watermark, txid, key, version, row) {
   const payload = canonicalJson(row);
   return { topic, watermark, epoch: 1, key, version, op: 'upsert', payload, hash: sha256(payload), txid };
 }
 
-/** @param {string} topic @param {number} watermark @param {string} txid @param {Entry['op']} op @param {string} key @param {number} version @returns {Entry} */
+/**
+ * @param {string} topic @param {number} watermark @param {string} txid @param {Entry['op']} op @param {string} key
+ * @param {number} version @returns {Entry}
+ */
 const bare = (topic, watermark, txid, op, key, version) =>
   ({ topic, watermark, epoch: 1, key, version, op, payload: null, hash: nullHash, txid });
 
-/** @param {string} label @param {string} txid @param {Transaction['groups'][number]['events']} events @returns {Transaction} */
+/**
+ * @param {string} label @param {string} txid @param {Transaction['groups'][number]['events']} events
+ * @returns {Transaction}
+ */
 const committed = (label, txid, ...events) => ({ label, kind: 'small', synchronous: true, txid, outcome: 'committed',
   endedAt: 1000, groups: [{ ordered: true, events: [{ topic: ledger, op: 'upsert', key: `tx:${label}` }, ...events] }] });
 

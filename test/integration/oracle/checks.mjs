@@ -24,7 +24,10 @@ export function groupBy(list, key) {
 const place = (/** @type {Entry} */ e) => `${e.topic}@${e.watermark}`;
 const brief = (/** @type {{op: string, key: string, version?: number}} */ e) => `${e.op} ${e.key} v${e.version ?? '?'}`;
 
-/** Every topic is 1..head, each watermark once, and the heads that readers are told are those. @param {Evidence} evidence */
+/**
+ * Every topic is 1..head, each watermark once, and the heads that readers are told are those.
+ * @param {Evidence} evidence
+ */
 export function checkDense({ journal, heads, misplaced }) {
   const problems = [...misplaced];
   const told = new Map(heads.map((head) => [head.topic, head]));
@@ -101,7 +104,10 @@ export function checkReplay({ journal, documents }) {
   return problems;
 }
 
-/** Whether the events that a transaction has on one topic are those that it has to have. @param {Expected[][]} wanted groups, sorted where unordered @param {Entry[]} got */
+/**
+ * Whether the events that a transaction has on one topic are those that it has to have.
+ * @param {Expected[][]} wanted groups, sorted where unordered @param {Entry[]} got
+ */
 function matches(wanted, got) {
   let at = 0;
   for (const group of wanted) {
@@ -119,7 +125,10 @@ function matches(wanted, got) {
   return at === got.length;
 }
 
-/** What a transaction has to have on each topic. @param {Transaction} transaction @returns {Map<string, Expected[][]>} */
+/**
+ * What a transaction has to have on each topic.
+ * @param {Transaction} transaction @returns {Map<string, Expected[][]>}
+ */
 function wantedByTopic(transaction) {
   /** @type {Map<string, Expected[][]>} */
   const wanted = new Map();
@@ -248,7 +257,10 @@ export function checkSubscriber(journal, name, received) {
   return problems;
 }
 
-/** All checks of the database itself. @param {Evidence} evidence @param {Transaction[]} transactions @param {number[]} crashes */
+/**
+ * All checks of the database itself.
+ * @param {Evidence} evidence @param {Transaction[]} transactions @param {number[]} crashes
+ */
 export function checkDatabase(evidence, transactions, crashes) {
   return [
     ...checkDense(evidence), ...checkPayloads(evidence.journal), ...checkReplay(evidence),

@@ -45,7 +45,10 @@ async function readDocuments(client) {
   return documents;
 }
 
-/** Rows that lie in a partition whose bounds they do not fit. @param {import('pg').Client} client @returns {Promise<string[]>} */
+/**
+ * Rows that lie in a partition whose bounds they do not fit.
+ * @param {import('pg').Client} client @returns {Promise<string[]>}
+ */
 async function readMisplaced(client) {
   const { rows: partitions } = await client.query(`SELECT c.oid::regclass::text AS name,
       pg_get_partition_constraintdef(c.oid) AS bounds

@@ -14,7 +14,9 @@ const databaseDeck = {
   killWorker: 1, restart: 1, stopImmediately: 1, checkpoint: 1,
 };
 /** @type {Record<string, number>} */
-const fanoutDeck = { killFanout: 3, restartFanout: 1, pauseFanout: 1, killWalsenders: 2, killReaders: 1, cutClients: 3 };
+const fanoutDeck = {
+  killFanout: 3, restartFanout: 1, pauseFanout: 1, killWalsenders: 2, killReaders: 1, cutClients: 3, moveClient: 4,
+};
 
 export class Faults {
   /** @type {Record<string, number>} */
@@ -57,7 +59,10 @@ export class Faults {
     while (cards.length > 0) this.#deck.push(...cards.splice(this.random.integer(0, cards.length - 1), 1));
   }
 
-  /** Runs `work` with a connection; a server that is away is not an error. @param {(client: import('pg').Client) => Promise<void>} work */
+  /**
+   * Runs `work` with a connection; a server that is away is not an error.
+   * @param {(client: import('pg').Client) => Promise<void>} work
+   */
   async #withServer(work) {
     const client = await this.cluster.connect(this.database).catch(() => undefined);
     if (!client) return;
@@ -80,6 +85,11 @@ export class Faults {
 
   // --- backends ---
 
+  /** What ends a statement, and maybe its backend. */
+  #end() {
+    return this.random.chance(0.3) ? 'pg_cancel_backend(pid)' : 'pg_terminate_backend(pid)';
+  }
+
   async terminateWriters() {
     await this.#withServer(async (client) => {
       await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1
@@ -90,7 +100,7 @@ export class Faults {
   /** Writers that are in COMMIT at this moment. */
   async terminateCommitting() {
     await this.#withServer(async (client) => {
-      await waitFor(async () => (await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      await waitFor(async () => (await client.query(`SELECT ${this.#end()} FROM pg_stat_activity
         WHERE application_name = $1 AND state = 'active' AND query = 'COMMIT' LIMIT 2`, [writerName])).rowCount,
       { timeoutMs: 5_000, everyMs: 1, what: 'somebody commits' }).catch(() => {});
     });
@@ -123,7 +133,7 @@ export class Faults {
   async blockJournalAndTerminate() {
     await this.#blockJournal(async (waiting, client) => {
       const some = waiting.filter(() => this.random.chance(0.5));
-      await client.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS t (pid)', [some]);
+      await client.query(`SELECT ${this.#end()} FROM unnest($1::int[]) AS t (pid)`, [some]);
     });
   }
 
@@ -255,5 +265,11 @@ export class Faults {
 
   async cutClients() {
     for (const subscriber of this.subscribers) if (this.random.chance(0.5)) subscriber.client.cut();
+  }
+
+  /** The roaming subscriber takes its cursors to the other fan-out. */
+  async moveClient() {
+    const roaming = this.subscribers.find(({ name }) => name.startsWith('roaming'));
+    if (roaming) await roaming.moveTo(this.random.pick(this.fanouts));
   }
 }

@@ -20,7 +20,10 @@ export async function makeCounters(tx) {
     { topic: counterTopic, op: /** @type {const} */ ('upsert'), key: `counter:${row.id}`, version: 1 })));
 }
 
-/** A counter document: its version is one more than what the transaction read under the row's lock. @type {Operation} */
+/**
+ * A counter document: its version is one more than what the transaction read under the row's lock.
+ * @type {Operation}
+ */
 export async function bumpCounter(tx, random) {
   const id = random.integer(1, counters);
   const [row] = await tx.query('UPDATE oracle.counters SET n = n + 1, label = $2 WHERE id = $1 RETURNING n', [id, tx.label]);

@@ -23,11 +23,17 @@ import { Workload } from './workload.mjs';
 
 const database = 'test';
 
-/** Small windows, caches and batches, so that the schedule goes through all of them. */
+/** Heads are persisted often, and the queue of failed ranges overflows. */
+const serverSettings = { 'oa_sync.checkpoint_interval': '1s', 'oa_sync.void_queue_size': 16, 'oa_sync.naptime': '200ms' };
+
+/**
+ * Small windows, caches and batches, so that the schedule goes through all of them; quick to connect again, because this
+ * server is up for a few seconds at a time.
+ */
 /** @type {import('../../harness/fanout.mjs').Flags[]} */
 const fanoutFlags = [
-  { loops: 2, 'window-events': 256, 'log-level': 'info' },
-  { loops: 1, 'window-events': 64, 'max-batch-events': 20, 'log-level': 'info' },
+  { loops: 2, 'window-events': 256, 'reconnect-max-ms': 1000 },
+  { loops: 1, 'window-events': 64, 'max-batch-events': 20, 'reconnect-max-ms': 300 },
 ];
 
 /** The first transaction. @param {Cluster} cluster */
@@ -66,7 +72,7 @@ async function settle(cluster) {
  */
 export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCount = 2, thinkMs = 30, say }) {
   const random = new Random(seed);
-  const cluster = await Cluster.create();
+  const cluster = await Cluster.create({ settings: serverSettings });
   /** @type {Fanout[]} */
   const fanouts = [];
   /** @type {Subscriber[]} */
@@ -84,6 +90,7 @@ export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCou
       await fanout.ready();
       for (const encoding of /** @type {const} */ (['json', 'proto'])) await subscribe(`${'AB'[n]}/${encoding}`, fanout, encoding);
     }
+    for (const fanout of fanouts.slice(0, 1)) await subscribe('roaming/json', fanout, 'json');
     const workload = new Workload(cluster, database, random, { thinkMs });
     const faults = new Faults({ cluster, database, fanouts, subscribers, random: random.fork('faults'), say });
     const begun = performance.now();

@@ -4,51 +4,88 @@ import { contentOf, groupBy } from './checks.mjs';
 import { topics } from './schema.mjs';
 
 /** @typedef {import('./checks.mjs').Received} Received */
+/** @typedef {import('../../harness/index.mjs').Fanout} Fanout */
 
 /** Errors that say nothing more than that a fan-out or the database was away, or that a token ran out. */
 const harmless = new Set(['internal', 'token_expired', 'reauth_required']);
+
+/** Silences longer than this are listed, with when they began. */
+const longSilenceMs = 2000;
 
 export class Subscriber {
   /** @type {Map<string, Received[]>} */
   received = new Map();
   longestDelayMs = 0;
   longestSilenceMs = 0;
-  /** Those above two seconds, with when they began. @type {string[]} */
+  /** @type {string[]} */
   silences = [];
+  /** One, or one after the other: the last is attached. @type {SyncClient[]} */
+  clients = [];
   #lastAt = Date.now();
 
-  /**
-   * @param {string} name
-   * @param {import('../../harness/index.mjs').Fanout} fanout
-   * @param {'json' | 'proto'} encoding
-   */
+  /** @param {string} name @param {Fanout} fanout @param {'json' | 'proto'} encoding */
   constructor(name, fanout, encoding) {
     this.name = name;
-    this.client = new SyncClient({
-      url: fanout.socketUrl, token: () => fanout.token(['*']), topics, encoding, keepEvents: false,
-      onUpdate: (update) => {
-        let list = this.received.get(update.topic);
-        if (!list) this.received.set(update.topic, (list = []));
-        list.push([update.watermark, contentOf({ ...update, key: update.docKey, version: update.docVersion,
-          hash: update.payloadHash })]);
-        this.longestDelayMs = Math.max(this.longestDelayMs, update.receivedAt - update.insertedAtUs / 1000);
-        const silence = update.receivedAt - this.#lastAt;
-        this.longestSilenceMs = Math.max(this.longestSilenceMs, silence);
-        if (silence > 2000) this.silences.push(`${new Date(this.#lastAt).toISOString()} ${Math.round(silence)} ms`);
-        this.#lastAt = update.receivedAt;
-      },
-    });
+    this.encoding = encoding;
+    this.#attach(fanout);
+  }
+
+  get client() {
+    return /** @type {SyncClient} */ (this.clients.at(-1));
+  }
+
+  /** @param {Fanout} fanout */
+  #attach(fanout) {
+    this.fanout = fanout;
+    this.clients.push(new SyncClient({ url: fanout.socketUrl, token: () => fanout.token(['*']), topics,
+      encoding: this.encoding, keepEvents: false, onUpdate: (update) => this.#note(update) }));
+  }
+
+  /** @param {import('../../harness/client.mjs').Update} update */
+  #note(update) {
+    let list = this.received.get(update.topic);
+    if (!list) this.received.set(update.topic, (list = []));
+    list.push([update.watermark, contentOf({ ...update, key: update.docKey, version: update.docVersion,
+      hash: update.payloadHash })]);
+    this.longestDelayMs = Math.max(this.longestDelayMs, update.receivedAt - update.insertedAtUs / 1000);
+    const silence = update.receivedAt - this.#lastAt;
+    this.longestSilenceMs = Math.max(this.longestSilenceMs, silence);
+    if (silence > longSilenceMs) this.silences.push(`${new Date(this.#lastAt).toISOString()} ${Math.round(silence)} ms`);
+    this.#lastAt = update.receivedAt;
   }
 
   async connect() {
     await this.client.connect();
   }
 
+  /** Takes its cursors to another fan-out, as a load balancer would. @param {Fanout} fanout */
+  async moveTo(fanout) {
+    const before = this.client;
+    await before.close();
+    this.#attach(fanout);
+    for (const [topic, { cursor, epoch }] of before.topics) Object.assign(this.client.state(topic), { cursor, epoch });
+    // Refused joins are repeated by phoenix itself, and noted.
+    this.client.connect().catch(() => {});
+  }
+
   get count() {
     return [...this.received.values()].reduce((sum, list) => sum + list.length, 0);
   }
 
-  /** Waits until nothing of the journal is missing. @param {import('./evidence.mjs').Entry[]} journal @param {number} timeoutMs */
+  /** @param {(client: SyncClient) => number} what */
+  sum(what) {
+    return this.clients.reduce((sum, client) => sum + what(client), 0);
+  }
+
+  /** Every error that the server sent. */
+  get errors() {
+    return this.clients.flatMap((client) => [...client.errors, ...client.joinErrors]);
+  }
+
+  /**
+   * Waits until nothing of the journal is missing.
+   * @param {import('./evidence.mjs').Entry[]} journal @param {number} timeoutMs
+   */
   async reachEnd(journal, timeoutMs) {
     const ends = [...groupBy(journal.filter((e) => e.op !== 'void'), (e) => e.topic).entries()]
       .map(([topic, entries]) => ({ topic, end: entries.at(-1)?.watermark ?? 0 }));
@@ -59,16 +96,14 @@ export class Subscriber {
 
   /** What is wrong with what this subscriber saw of the wire. @returns {string[]} */
   problems() {
-    const { client } = this;
-    const found = client.problems.slice(0, 5).map((problem) => `${this.name}: ${problem}`);
-    if (client.gaps > 0) found.push(`${this.name}: ${client.gaps} batches began past its cursor`);
-    for (const error of [...client.errors, ...client.joinErrors]) {
-      if (!harmless.has(error.code)) found.push(`${this.name}: ${JSON.stringify(error).slice(0, 400)}`);
+    const found = this.clients.flatMap((client) => client.problems).slice(0, 5);
+    const gaps = this.sum((client) => client.gaps);
+    if (gaps > 0) found.push(`${gaps} batches began past its cursor`);
+    for (const error of this.errors) if (!harmless.has(error.code)) found.push(JSON.stringify(error).slice(0, 400));
+    for (const reply of this.clients.flatMap((client) => client.joinReplies)) {
+      if (reply.stale) found.push(`stale at a join: ${JSON.stringify(reply.stale).slice(0, 400)}`);
     }
-    for (const reply of client.joinReplies) {
-      if (reply.stale) found.push(`${this.name}: stale at a join: ${JSON.stringify(reply.stale).slice(0, 400)}`);
-    }
-    return found;
+    return found.map((problem) => `${this.name}: ${problem}`);
   }
 
   async close() {

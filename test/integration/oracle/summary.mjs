@@ -31,13 +31,15 @@ export function summarize({ seed, seconds, evidence, transactions, faults, subsc
       `(${list(tally(journal, (entry) => entry.op))})`,
     `faults: ${list(faults.counts)}`,
   ];
-  for (const { name, client, count, longestDelayMs, longestSilenceMs } of subscribers) {
-    lines.push(`subscriber ${name}: ${count} events, ${client.opened} connections, ${client.duplicates} duplicates dropped, ` +
-      `${client.gaps} gaps, longest delay ${Math.round(longestDelayMs)} ms, longest silence ${Math.round(longestSilenceMs)} ms, ` +
-      `closes ${JSON.stringify(tally(client.closes, String))}, ` +
-      `errors ${JSON.stringify(tally([...client.errors, ...client.joinErrors], (e) => String(e.code ?? e.reason)))}`);
+  for (const subscriber of subscribers) {
+    const { name, count, longestDelayMs, longestSilenceMs } = subscriber;
+    lines.push(`subscriber ${name}: ${count} events, ${subscriber.sum((c) => c.opened)} connections, ` +
+      `${subscriber.sum((c) => c.duplicates)} duplicates dropped, ${subscriber.sum((c) => c.gaps)} gaps, ` +
+      `longest delay ${Math.round(longestDelayMs)} ms, longest silence ${Math.round(longestSilenceMs)} ms, ` +
+      `closes ${JSON.stringify(tally(subscriber.clients.flatMap((c) => c.closes), String))}, ` +
+      `errors ${JSON.stringify(tally(subscriber.errors, (e) => String(e.code ?? e.reason)))}`);
   }
   const silences = subscribers.flatMap(({ name, silences: all }) => all.map((silence) => `${name} ${silence}`));
-  if (silences.length > 0) lines.push(`silences above 2 s: ${silences.join('; ')}`);
+  if (silences.length > 0) lines.push(`silences above 2 s: ${silences.length}, such as ${silences.slice(0, 3).join('; ')}`);
   return lines.join('\n');
 }

@@ -20,7 +20,10 @@ async function several(tx, random, most) {
   for (let n = random.integer(1, most); n > 0; n--) await operations.someOperation(random)(tx, random);
 }
 
-/** Write skew: reads what another run's writers change, and writes a run that they read. @param {TransactionRun} tx @param {Random} random */
+/**
+ * Write skew: reads what another run's writers change, and writes a run that they read.
+ * @param {TransactionRun} tx @param {Random} random
+ */
 async function skew(tx, random) {
   await tx.query('SELECT sum(version) FROM oracle.items WHERE run = $1 AND id <= 30', [random.integer(1, 3)]);
   await operations.upsertItem(tx, random);
@@ -121,7 +124,6 @@ export class Workload {
       case 'savepoints':
         return await tx.run({ synchronous, commit }, () => nested(tx, random));
       case 'timeout':
-        // COMMIT is a statement too: some are cancelled in the middle of it.
         return await tx.run({ synchronous, commit }, async () => {
           if (random.chance(0.3)) await operations.bulkInsert(tx, random);
           await tx.query(`SET LOCAL statement_timeout = ${random.integer(1, 12)}`);
