@@ -77,11 +77,14 @@ $(PROTO_ES): proto/buf.gen.yaml proto/buf.yaml $(wildcard proto/openagents/sync/
 check-pgtap: ## the extension's tests, in a private cluster
 	node test/harness/run_pgtap.mjs
 
-.PHONY: check-unit
-check-unit: fanout ## C++ unit tests of the fan-out and of the extension's parts that need no server
-	ctest --test-dir build/fanout --output-on-failure -j$(JOBS)
+.PHONY: unit-tests
+unit-tests:
 	test -f build/unit/build.ninja || cmake -S test/unit -B build/unit -G Ninja
 	ninja -C build/unit -j$(JOBS)
+
+.PHONY: check-unit
+check-unit: fanout unit-tests ## C++ unit tests of the fan-out and of the extension's parts that need no server
+	ctest --test-dir build/fanout --output-on-failure -j$(JOBS)
 	ctest --test-dir build/unit --output-on-failure -j$(JOBS)
 
 .PHONY: check-wire
@@ -103,8 +106,7 @@ soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build
 	$(call build-fanout,build/fanout-tsan,RelWithDebInfo,thread)
 	ctest --test-dir build/fanout-tsan --output-on-failure -j$(JOBS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout $(NODE_TEST) $(WIRE_TESTS)
-	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout OA_SYNC_SOAK=1 \
-	  node --test --test-reporter=spec --test-concurrency=1 $(INTEGRATION_TESTS)
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/run.mjs
 
 .PHONY: bench
 bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and the raw results (BENCH_ARGS='--help')
@@ -112,7 +114,7 @@ bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and th
 
 ##@ Keeping it tidy
 .PHONY: lint
-lint: deps all $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
+lint: deps all unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
 	@VERSION=$(VERSION) scripts/lint.sh
 
 .PHONY: format

@@ -1,4 +1,5 @@
 // Checks every place that states the version against the Makefile's. Usage: node check_versions.mjs VERSION
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
 const version = process.argv[2];
@@ -12,11 +13,15 @@ const stated = [
   ['CHANGELOG.md, first heading', /^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]],
   ['package.json', json('package.json').version],
   ['package-lock.json', json('package-lock.json').version],
-  ['fanout/CMakeLists.txt', /project\([^)]*VERSION\s+([\d.]+)/.exec(read('fanout/CMakeLists.txt'))?.[1]],
 ];
 for (const client of existsSync('clients') ? readdirSync('clients') : []) {
   const file = `clients/${client}/package.json`;
   if (existsSync(file)) stated.push([file, json(file).version]);
+}
+const binary = 'build/fanout/oa-sync-fanout';
+if (existsSync(binary)) {
+  const answer = execFileSync(binary, ['--version'], { encoding: 'utf8' });
+  stated.push([`${binary} --version`, /\d+\.\d+\.\d+/.exec(answer)?.[0]]);
 }
 const wrong = stated.filter(([, found]) => found !== version);
 for (const [place, found] of wrong) console.error(`${place}: ${found ?? 'no version found'}, the Makefile says ${version}`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # clang-tidy over every .cpp, `jobs` at a time. What was clean and is unchanged (with all headers) is not run again.
-# Usage: scripts/tidy.sh JOBS      needs build/fanout/compile_commands.json
+# Usage: scripts/tidy.sh JOBS      needs compile_commands.json in build/fanout and build/unit
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$1
@@ -15,11 +15,14 @@ tidy_one() {
   local file=$1 key out
   key="$cache/$( (echo "$common $file"; cat "$file") | sha256sum | cut -c1-32)"
   [ -e "$key" ] && return 0
-  if [[ $file == extension/* || $file == test/unit/* ]]; then
-    out=$(timeout 300 clang-tidy --quiet --warnings-as-errors='*' "$file" -- -std=c++20 -Iextension/src \
+  if [[ $file == test/unit/* ]]; then
+    out=$(timeout 600 clang-tidy --quiet --warnings-as-errors='*' -p build/unit "$file" 2>&1) ||
+      { printf '%s\n' "$out"; return 1; }
+  elif [[ $file == extension/* ]]; then
+    out=$(timeout 600 clang-tidy --quiet --warnings-as-errors='*' "$file" -- -std=c++20 -Iextension/src \
       -isystem "$include" -I/usr/include/postgresql 2>&1) || { printf '%s\n' "$out"; return 1; }
   else
-    out=$(timeout 300 clang-tidy --quiet --warnings-as-errors='*' -p build/fanout "$file" 2>&1) ||
+    out=$(timeout 600 clang-tidy --quiet --warnings-as-errors='*' -p build/fanout "$file" 2>&1) ||
       { printf '%s\n' "$out"; return 1; }
   fi
   touch "$key"
