@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { options } from './options.mjs';
 import { database } from './ground.mjs';
-import { median, ratio } from './statistics.mjs';
+import { inTurn, median, ratio } from './statistics.mjs';
 
 /** @typedef {{statementMs: number, commitMs: number, walBytesPerRow: number}} Run */
 
@@ -32,7 +32,7 @@ export async function bulk(ground, log) {
   /** @type {Record<'plain' | 'sync', Run[]>} */
   const runs = { plain: [], sync: [] };
   for (let round = 0; round < options.rounds; round++) {
-    for (const way of /** @type {const} */ (round % 2 === 0 ? ['plain', 'sync'] : ['sync', 'plain'])) {
+    for (const way of inTurn(/** @type {const} */ (['plain', 'sync']), round)) {
       runs[way].push(await insertMany(ground, way));
     }
   }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { Fanout, atExit, pause, waitFor } from '../harness/index.mjs';
 import { database } from './ground.mjs';
 import { options, quick } from './options.mjs';
-import { median, quantile } from './statistics.mjs';
+import { inTurn, median, quantile } from './statistics.mjs';
 import { Subscribers } from './subscribers.mjs';
 
 /** @typedef {import('./ground.mjs').Ground} Ground */
@@ -125,9 +125,11 @@ async function startNotifyServer(ground) {
 /** @param {Ground} ground @param {(line: string) => void} log */
 export async function latency(ground, log) {
   const fanout = await Fanout.start({ database: ground.cluster.conninfo(database) });
-  const notify = await startNotifyServer(ground);
+  /** @type {Awaited<ReturnType<typeof startNotifyServer>> | undefined} */
+  let notify;
   try {
     await fanout.ready();
+    notify = await startNotifyServer(ground);
     const systems = { sync: { endpoint: fanoutEndpoint(fanout), table: 'bench.sync', pid: fanout.pid },
       notify: { endpoint: notify.endpoint, table: 'bench.notify', pid: notify.pid } };
     const results = [];
@@ -137,7 +139,7 @@ export async function latency(ground, log) {
       const rounds = { sync: [], notify: [] };
       await ground.settle();
       for (let round = 0; round < options.rounds; round++) {
-        for (const way of /** @type {const} */ (round % 2 === 0 ? ['sync', 'notify'] : ['notify', 'sync'])) {
+        for (const way of inTurn(/** @type {const} */ (['sync', 'notify']), round)) {
           rounds[way].push(await measureLatency(ground, { ...systems[way], subscribers, perSecond,
             seconds: options.latencySeconds }));
         }
@@ -153,7 +155,7 @@ export async function latency(ground, log) {
     }
     return { seconds: options.latencySeconds, results };
   } finally {
-    notify.stop();
+    notify?.stop();
     await fanout.destroy();
   }
 }

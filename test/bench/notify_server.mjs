@@ -4,6 +4,10 @@ import pg from 'pg';
 import { WebSocket, WebSocketServer } from 'ws';
 
 const db = new pg.Client(JSON.parse(/** @type {string} */ (process.argv[2])));
+db.on('error', (error) => {
+  console.error(`broadcaster: ${error.message}`);
+  process.exit(1);
+});
 await db.connect();
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, backlog: 4096 });
 db.on('notification', ({ payload }) => {
@@ -11,7 +15,7 @@ db.on('notification', ({ payload }) => {
     if (client.readyState === WebSocket.OPEN) client.send(/** @type {string} */ (payload));
   }
 });
+const listening = new Promise((resolve) => void server.on('listening', resolve));
 await db.query('LISTEN events');
-server.on('listening', () => {
-  console.log(`listening ${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`);
-});
+await listening;
+console.log(`listening ${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`);

@@ -10,7 +10,7 @@ BENCH_SECONDS=3         length of one measurement of the writers
 BENCH_ROUNDS=3          rounds of each comparison (the variants take turns in every round)
 BENCH_BULK_ROWS=1000000 rows of the bulk insert
 BENCH_LONG_SECONDS=20   how long a transaction stays open in the long_transaction bench
-BENCH_LATENCY_SECONDS=6 length of one latency measurement
+BENCH_LATENCY_SECONDS=5 length of one latency measurement
 `;
 
 export const quick = process.env.BENCH_QUICK === '1';
@@ -29,7 +29,7 @@ export const options = {
   rounds: number('BENCH_ROUNDS', 3, 1),
   bulkRows: number('BENCH_BULK_ROWS', 1_000_000, 100_000),
   longSeconds: number('BENCH_LONG_SECONDS', 20, 6),
-  latencySeconds: number('BENCH_LATENCY_SECONDS', 6, 2),
+  latencySeconds: number('BENCH_LATENCY_SECONDS', 5, 2),
   eventsPerSecond: 200,
   clients: quick ? [1, 64] : [1, 16, 64],
   slowSyncUs: 1000,

@@ -24,3 +24,9 @@ export function ratio(above, below) {
   return { median: median(each), min: Math.min(...each), max: Math.max(...each) };
 }
 /** @typedef {ReturnType<typeof ratio>} Ratio */
+
+/**
+ * The order of a round: there and back again, so that a drift of the machine hits no way more than another.
+ * @template T @param {readonly T[]} ways @param {number} round
+ */
+export const inTurn = (ways, round) => (round % 2 === 0 ? [...ways] : [...ways].reverse());

@@ -2,7 +2,7 @@
 import { insertOne } from './ground.mjs';
 import { options, quick } from './options.mjs';
 import { pgbench } from './pgbench.mjs';
-import { median, ratio } from './statistics.mjs';
+import { inTurn, median, ratio } from './statistics.mjs';
 
 /** @typedef {import('./ground.mjs').Ground} Ground */
 /**
@@ -39,8 +39,7 @@ async function measure(ground, setting) {
   // The setting that carries a target gets more rounds.
   const rounds = setting.topics === 'one topic' && setting.clients === 64 && !quick ? options.rounds + 2 : options.rounds;
   for (let round = 0; round < rounds; round++) {
-    // There and back again, so that a drift of the machine hits no way more than another.
-    for (const way of round % 2 === 0 ? ways : [...ways].reverse()) {
+    for (const way of inTurn(ways, round)) {
       tps[way].push(await pgbench(ground, { script: `${prefix}${insertOne(way, run)}\n`, clients: setting.clients,
         seconds: options.seconds, protocol: setting.protocol }));
     }
