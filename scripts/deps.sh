@@ -11,7 +11,7 @@ packages=(
   # the extension
   postgresql-15 postgresql-server-dev-15 libssl-dev protobuf-compiler libprotobuf-dev
   # the fan-out
-  libpq-dev libwebsockets-dev libwebsockets-evlib-ev libev-dev libjwt-dev nlohmann-json3-dev
+  libpq-dev libwebsockets-dev libwebsockets-evlib-ev libev-dev nlohmann-json3-dev
   libspdlog-dev libfmt-dev libcli11-dev prometheus-cpp-dev zlib1g-dev
   # tests
   libgtest-dev libgmock-dev postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl procps

@@ -12,7 +12,7 @@ namespace oasync {
 namespace {
 
 // "--max-frame-bytes" is OA_SYNC_MAX_FRAME_BYTES in the environment.
-std::string EnvironmentName(std::string flag) {
+std::string EnvironmentName(const std::string& flag) {
   std::string name = "OA_SYNC_";
   for (const char c : flag.substr(2)) {
     name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))));

@@ -1,5 +1,6 @@
 #include "base/json_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <ctime>
@@ -51,6 +52,10 @@ void AppendWatermark(std::string* out, uint64_t watermark) {
 }
 
 void AppendTimestamp(std::string* out, int64_t unix_us) {
+  // RFC 3339 has four digits for the year.
+  constexpr int64_t kYear0 = -62'167'219'200'000'000;
+  constexpr int64_t kYear9999 = 253'402'300'799'999'999;
+  unix_us = std::clamp(unix_us, kYear0, kYear9999);
   int64_t seconds = unix_us / 1000000;
   int64_t micros = unix_us % 1000000;
   if (micros < 0) {

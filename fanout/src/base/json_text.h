@@ -13,7 +13,8 @@ void AppendJsonString(std::string* out, std::string_view text);
 // A watermark: a number, or a decimal string above 2^53, where JavaScript numbers lose precision.
 void AppendWatermark(std::string* out, uint64_t watermark);
 
-// Unix microseconds as "2026-11-22T19:52:36.123456Z" with its quotes.
+// Unix microseconds as "2026-11-22T19:52:36.123456Z" with its quotes. Times outside the years 0000 to 9999 are moved to
+// the nearest end.
 void AppendTimestamp(std::string* out, int64_t unix_us);
 
 // Largest integer that every JSON reader keeps exactly.

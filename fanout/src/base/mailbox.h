@@ -21,10 +21,13 @@ class Mailbox {
 
   // Returns true if the mailbox was empty, that is, if the consumer has to be woken.
   bool Post(T item) {
-    Node* node = new Node{std::move(item), top_.load(std::memory_order_relaxed)};
-    while (!top_.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_relaxed)) {
+    Node* below = top_.load(std::memory_order_relaxed);
+    Node* node = new Node{std::move(item), below};
+    while (!top_.compare_exchange_weak(below, node, std::memory_order_release, std::memory_order_relaxed)) {
+      node->next = below;
     }
-    return node->next == nullptr;
+    // The node is the consumer's now, who may have freed it.
+    return below == nullptr;
   }
 
   // Calls take(T&&) for everything posted so far, in the order of posting.

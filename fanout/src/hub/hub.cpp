@@ -162,13 +162,13 @@ void Hub::AskStates() {
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   environment_.source.ReadHeads(
       std::move(topics), [this, questions, alive = std::weak_ptr(alive_), post = environment_.executor](auto result) {
-        post([this, questions, alive, result = std::move(result)]() mutable {
-          if (!alive.expired()) OnStates(std::move(*questions), std::move(result));
+        post([this, questions, alive, result = std::move(result)] {
+          if (!alive.expired()) OnStates(*questions, result);
         });
       });
 }
 
-void Hub::OnStates(std::vector<StatesQuestion> questions, ReadResult<std::vector<TopicState>> result) {
+void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result) {
   question_under_way_ = false;
   std::unordered_map<std::string, const TopicState*> states;
   if (!result.ok()) spdlog::debug("reading topic heads failed: {}", result.error);
@@ -183,7 +183,7 @@ void Hub::OnStates(std::vector<StatesQuestion> questions, ReadResult<std::vector
     topic->floor = std::max(topic->floor, state.floor);
     topic->floor_at_ms = NowMs();
   }
-  for (auto& question : questions) {
+  for (const auto& question : questions) {
     ReadResult<std::vector<TopicState>> answer;
     answer.error = result.error;
     for (const auto& name : question.topics) {

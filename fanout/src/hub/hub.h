@@ -102,7 +102,7 @@ class Hub {
   };
 
   void AskStates();
-  void OnStates(std::vector<StatesQuestion> questions, ReadResult<std::vector<TopicState>> result);
+  void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
                  ReadResult<std::vector<EventRef>> result);
   void ResetEpoch(Topic* topic, const TopicState& state);

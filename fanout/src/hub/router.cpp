@@ -1,8 +1,7 @@
 #include "hub/router.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <utility>
 
 namespace oasync {
 
@@ -82,9 +81,7 @@ void Router::OnEvents(std::vector<EventRef> events) {
 void Router::OnTailMode(TailMode mode) {
   const TailMode before = tail_mode_.exchange(mode, std::memory_order_relaxed);
   if (before == mode) return;
-  tail_mode_changes_.fetch_add(1, std::memory_order_relaxed);
-  static constexpr const char* kNames[] = {"down", "journal", "logical"};
-  spdlog::info("tail: {} -> {}", kNames[static_cast<size_t>(before)], kNames[static_cast<size_t>(mode)]);
+  tail_mode_changes_.fetch_add(1, std::memory_order_relaxed);  // the source logs it, with the reason
 }
 
 }  // namespace oasync

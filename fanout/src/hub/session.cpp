@@ -74,7 +74,7 @@ void Session::Handle(PhoenixMessage message) {
 }
 
 void Session::HandleChannel(PhoenixMessage message) {
-  if (message.event == "phx_join") return Join(std::move(message));
+  if (message.event == "phx_join") return Join(message);
   // A message for a channel that this client has left or replaced meanwhile is for nobody.
   const bool current = joined_ && (!message.join_ref || message.join_ref == join_ref_);
   if (message.event == "phx_leave") {
@@ -98,7 +98,7 @@ bool Session::TakeRateToken(const PhoenixMessage& message) {
   return false;
 }
 
-void Session::Join(PhoenixMessage message) {
+void Session::Join(const PhoenixMessage& message) {
   auto parsed = ParseJoin(message.payload);
   if (!parsed.ok()) {
     hub_.environment().shared.denials.Add("bad_subscription");

@@ -94,7 +94,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // session.cpp: the channel
   void Handle(PhoenixMessage message);
   void HandleChannel(PhoenixMessage message);
-  void Join(PhoenixMessage message);
+  void Join(const PhoenixMessage& message);
   void Leave(const PhoenixMessage& message);
   void Unsubscribe(const PhoenixMessage& message);
   void Heartbeat(const PhoenixMessage& message);

@@ -138,17 +138,14 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
         if (!others_wait && NeedsJournal(*subscription)) StartRead(subscription);
       }
       if (frame) hub_.counters().journal_batches.Add();
-    } else if (subscription->read || subscription->waits_for_retry) {
-      return nullptr;
-    } else if (NeedsJournal(*subscription)) {
-      StartRead(subscription);
-      return nullptr;
-    } else if (topic->following && subscription->cursor < topic->window.head()) {
+    } else if (HasMore(*subscription) && !NeedsJournal(*subscription)) {
       frame = CutBatch(subscription, &topic->frames, topic->window.head(),
                        [topic](uint64_t watermark) -> const Event& { return topic->window.At(watermark); });
       if (frame) hub_.counters().window_batches.Add();
     } else {
-      return nullptr;  // caught up
+      // Caught up, waiting for the journal, or to ask it now.
+      if (HasMore(*subscription)) StartRead(subscription);
+      return nullptr;
     }
     if (frame) return frame;
     // Nothing but voids: read on.

@@ -175,7 +175,7 @@ void Loop::Accept(int fd) {
 }
 
 void Loop::DrainInbox() {
-  inbox_->tasks.Drain([](std::function<void()> task) { task(); });
+  inbox_->tasks.Drain([](const std::function<void()>& task) { task(); });
 }
 
 void Loop::FlushSockets() {

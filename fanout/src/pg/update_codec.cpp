@@ -3,8 +3,9 @@
 #include <limits>
 #include <utility>
 
-#include "json_text.h"
+#include "base/utf8.h"
 #include "openagents/sync/v1/sync.pb.h"
+#include "wire/update_json.h"
 
 namespace oasync::pg {
 
@@ -27,51 +28,6 @@ bool ReadVarint(std::string_view bytes, size_t* at, uint64_t* value) {
   return false;
 }
 
-const char* OpName(Op op) {
-  switch (op) {
-    case Op::kUpsert:
-      return "upsert";
-    case Op::kDelete:
-      return "delete";
-    case Op::kTruncate:
-      return "truncate";
-    case Op::kVoid:
-      break;
-  }
-  return "void";
-}
-
-std::string EncodeJson(const Update& update, Op op) {
-  std::string json;
-  // Everything beside the strings takes less than 360 bytes; escapes may make it grow once more.
-  json.reserve(360 + update.topic().size() + update.doc_key().size() + update.payload().size());
-  json += "{\"topic\":";
-  AppendJsonString(json, update.topic());
-  json += ",\"doc_key\":";
-  AppendJsonString(json, update.doc_key());
-  json += ",\"doc_version\":";
-  AppendJsonNumber(json, update.doc_version());
-  json += ",\"op\":\"";
-  json += OpName(op);
-  json += "\",\"payload\":";
-  if (update.payload().empty()) {
-    json += "null";
-  } else {
-    json += update.payload();
-  }
-  json += ",\"payload_hash\":\"";
-  AppendBase64(json, update.payload_hash());
-  json += "\",\"watermark\":";
-  AppendJsonNumber(json, update.watermark());
-  json += ",\"epoch\":";
-  AppendJsonNumber(json, update.epoch());
-  json += update.hydration_required() ? ",\"hydration_required\":true" : ",\"hydration_required\":false";
-  json += ",\"inserted_at\":\"";
-  AppendRfc3339(json, update.inserted_at_us());
-  json += "\"}";
-  return json;
-}
-
 // What is wrong with a parsed update, or null.
 const char* Fault(const Update& update) {
   if (update.topic().empty()) return "update without topic";
@@ -81,7 +37,7 @@ const char* Fault(const Update& update) {
   if (update.payload_hash().size() != kHashBytes) return "update whose payload_hash is not 32 bytes";
   if (update.op() != SyncOp::SYNC_OP_UPSERT && !update.payload().empty()) return "tombstone with payload";
   // One bad byte would make every WebSocket client of the topic drop its connection.
-  if (!IsUtf8(update.payload())) return "update whose payload is not UTF-8";
+  if (!IsValidUtf8(update.payload())) return "update whose payload is not UTF-8";
   return nullptr;
 }
 
@@ -144,7 +100,7 @@ EventRef DecodeUpdate(std::string_view bytes, std::string* error) {
   event->commit_time_us = update.commit_time_us();
   if (event->op != Op::kVoid) {
     event->proto.assign(bytes);
-    event->json = EncodeJson(update, event->op);
+    event->json = UpdateToJson(update);
   }
   return event;
 }

@@ -1,8 +1,10 @@
 // Text, time and hand-over pieces.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <memory>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -78,6 +80,10 @@ TEST(JsonText, TimestampsHaveMicroseconds) {
   AppendTimestamp(&out, 1700000000000042);
   AppendTimestamp(&out, -1);
   EXPECT_EQ(out, R"("2023-11-14T22:13:20.000042Z""1969-12-31T23:59:59.999999Z")");
+  out.clear();
+  AppendTimestamp(&out, std::numeric_limits<int64_t>::max());
+  AppendTimestamp(&out, std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(out, R"("9999-12-31T23:59:59.999999Z""0000-01-01T00:00:00.000000Z")");
 }
 
 TEST(Mailbox, KeepsTheOrderAndSaysWhenToWake) {
@@ -96,6 +102,7 @@ TEST(Mailbox, LosesNothingBetweenThreads) {
   constexpr int kItems = 20000;
   Mailbox<std::unique_ptr<std::pair<int, int>>> mailbox;
   std::vector<std::thread> producers;
+  producers.reserve(kThreads);
   for (int thread = 0; thread < kThreads; ++thread) {
     producers.emplace_back([&mailbox, thread] {
       for (int i = 0; i < kItems; ++i) mailbox.Post(std::make_unique<std::pair<int, int>>(thread, i));
