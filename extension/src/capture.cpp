@@ -71,36 +71,48 @@ void CheckVersion(int64 version) {
                   errmsg("document version %lld is negative", static_cast<long long>(version))));
 }
 
-int64 RenderVersion(const TablePublication* pub, TupleTableSlot* row) {
-  if (pub->version_column == 0) return kVersionIsWatermark;
+enum class VersionFault { kNone, kNull, kInfinite, kNegative };
+
+VersionFault ReadVersion(const TablePublication* pub, TupleTableSlot* row, int64* version) {
+  *version = kVersionIsWatermark;
+  if (pub->version_column == 0) return VersionFault::kNone;
   bool isnull = true;
   const Datum value = slot_getattr(row, pub->version_column, &isnull);
-  if (isnull) {
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                    errmsg("the doc_version column of published table \"%s\" is null", get_rel_name(pub->relid))));
-  }
-  int64 version = 0;
+  if (isnull) return VersionFault::kNull;
   switch (pub->version_type) {
     case INT2OID:
-      version = DatumGetInt16(value);
+      *version = DatumGetInt16(value);
       break;
     case INT4OID:
-      version = DatumGetInt32(value);
+      *version = DatumGetInt32(value);
       break;
     case INT8OID:
-      version = DatumGetInt64(value);
+      *version = DatumGetInt64(value);
       break;
     default: {
       const Timestamp time = DatumGetTimestamp(value);
-      if (TIMESTAMP_NOT_FINITE(time)) {
-        ereport(ERROR,
-                (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                 errmsg("the doc_version column of published table \"%s\" is infinite", get_rel_name(pub->relid))));
-      }
-      version = time + kUnixEpochOffsetUs;
+      if (TIMESTAMP_NOT_FINITE(time)) return VersionFault::kInfinite;
+      *version = time + kUnixEpochOffsetUs;
     }
   }
-  CheckVersion(version);
+  return *version < 0 ? VersionFault::kNegative : VersionFault::kNone;
+}
+
+int64 RenderVersion(const TablePublication* pub, TupleTableSlot* row) {
+  int64 version = 0;
+  switch (ReadVersion(pub, row, &version)) {
+    case VersionFault::kNone:
+      break;
+    case VersionFault::kNull:
+      ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                      errmsg("the doc_version column of published table \"%s\" is null", get_rel_name(pub->relid))));
+    case VersionFault::kInfinite:
+      ereport(ERROR,
+              (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+               errmsg("the doc_version column of published table \"%s\" is infinite", get_rel_name(pub->relid))));
+    case VersionFault::kNegative:
+      CheckVersion(version);
+  }
   return version;
 }
 
@@ -111,10 +123,37 @@ void Identify(Identity* identity, TablePublication* pub, TupleTableSlot* row) {
   identity->doc_version = RenderVersion(pub, row);
 }
 
+bool HasNull(const CompiledTemplate& compiled, TupleTableSlot* row) {
+  for (int i = 0; i < compiled.count; ++i) {
+    const int number = compiled.parts[i].number;
+    if (number != 0 && slot_attisnull(row, number)) return true;
+  }
+  return false;
+}
+
+// The same for a row that goes away. False when it can't be named: it is older than the publication, was never an
+// event, and has to be correctable and deletable all the same.
+bool TryIdentify(Identity* identity, TablePublication* pub, TupleTableSlot* row) {
+  if (HasNull(pub->topic, row) || HasNull(pub->doc_key, row)) return false;
+  if (ReadVersion(pub, row, &identity->doc_version) != VersionFault::kNone) return false;
+  Render(identity->topic, pub->topic, "topic", pub, row);
+  Render(identity->doc_key, pub->doc_key, "doc_key", pub, row);
+  return IsValidTopic(identity->topic.view()) && identity->doc_key.len > 0 && identity->doc_key.len <= kMaxDocKeyBytes;
+}
+
+// The row as a value of the published table's row type: a partition may have its columns in another order.
+Datum RowOfRoot(const TablePublication* pub, TupleTableSlot* row) {
+  if (pub->root_row == nullptr) return ExecFetchSlotHeapTupleDatum(row);
+  bool should_free = false;
+  HeapTuple tuple = ExecFetchSlotHeapTuple(row, false, &should_free);
+  if (pub->to_root != nullptr) tuple = execute_attr_map_tuple(tuple, pub->to_root);
+  return heap_copy_tuple_as_datum(tuple, pub->root_row);
+}
+
 void AppendFunctionPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
   LOCAL_FCINFO(call, 1);
   InitFunctionCallInfoData(*call, &pub->function, 1, InvalidOid, nullptr, nullptr);
-  call->args[0].value = ExecFetchSlotHeapTupleDatum(row);
+  call->args[0].value = RowOfRoot(pub, row);
   call->args[0].isnull = false;
   const Datum result = FunctionCallInvoke(call);
   if (call->isnull) {
@@ -178,14 +217,15 @@ void CaptureUpsert(TablePublication* pub, TupleTableSlot* row) {
 void CaptureUpdate(TablePublication* pub, TupleTableSlot* old_row, TupleTableSlot* new_row) {
   Identity before = {};
   Identity after = {};
-  Identify(&before, pub, old_row);
+  const bool was_event = TryIdentify(&before, pub, old_row);
   Identify(&after, pub, new_row);
-  const bool same = before.topic.view() == after.topic.view() && before.doc_key.view() == after.doc_key.view();
+  const bool same =
+      was_event && before.topic.view() == after.topic.view() && before.doc_key.view() == after.doc_key.view();
   Bytes payload;
   AppendPayload(payload, pub, new_row);
-  if (!same) {
+  if (was_event && !same) {
     LogWithoutPayload(before.topic.view(), before.doc_key.view(), before.doc_version, Op::kDelete);
-  } else if (pub->skip_unchanged && before.doc_version == after.doc_version) {
+  } else if (same && pub->skip_unchanged && before.doc_version == after.doc_version) {
     Bytes old_payload;
     AppendPayload(old_payload, pub, old_row);
     if (old_payload.view() == payload.view()) return;
@@ -232,7 +272,7 @@ bool FixedTopic(Bytes& out, const TablePublication* pub) {
 
 void CaptureDelete(TablePublication* pub, TupleTableSlot* row) {
   Identity identity = {};
-  Identify(&identity, pub, row);
+  if (!TryIdentify(&identity, pub, row)) return;
   LogWithoutPayload(identity.topic.view(), identity.doc_key.view(), identity.doc_version, Op::kDelete);
 }
 

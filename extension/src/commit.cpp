@@ -12,7 +12,7 @@
 namespace oasync {
 namespace {
 
-bool allocated = false;  // this transaction is past PRE_COMMIT
+bool past_pre_commit = false;  // what is captured now would not be appended any more
 
 // Pins every topic before any watermark is taken: what can fail, fails before there is something to fill.
 void Allocate(const Journal* journal, LoggedTopic* topics, int count) {
@@ -21,7 +21,6 @@ void Allocate(const Journal* journal, LoggedTopic* topics, int count) {
   for (int i = 0; i < count; ++i) {
     if (topics[i].count != 0) holds[i] = PinTopic(relid, topics[i].name, ReadDurableHead);
   }
-  allocated = true;
   for (int i = 0; i < count; ++i) {
     if (topics[i].count != 0) topics[i].next = AllocateRange(holds[i], topics[i].count);
   }
@@ -75,7 +74,11 @@ uint64 Append(LoggedTopic* topics, uint64 epoch) {
 }
 
 void PreCommit() {
-  if (LogIsEmpty()) return;
+  past_pre_commit = true;
+  if (LogIsEmpty()) {
+    DropLog(true);  // it may have spilled what a savepoint then took back
+    return;
+  }
   // Made once: a context of its own would cost a small transaction more than what it allocates.
   static MemoryContext context = nullptr;
   if (context == nullptr) {
@@ -120,7 +123,7 @@ void OnTransaction(XactEvent event, void*) {
     case XACT_EVENT_PREPARE:
       ReleaseTopics(event != XACT_EVENT_ABORT);
       DropLog(false);
-      allocated = false;
+      past_pre_commit = false;
       OnTransactionEnd(event == XACT_EVENT_COMMIT);
       break;
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -155,7 +158,7 @@ void InstallCommit() {
 }
 
 void CheckMayCapture() {
-  if (!allocated) return;
+  if (!past_pre_commit) return;
   ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
                   errmsg("cannot capture an event while its transaction is committing"),
                   errdetail("Another extension wrote to a published table after oa_sync had appended the "

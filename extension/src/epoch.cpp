@@ -70,15 +70,28 @@ bool Publish(const Journal* journal, const EpochRow& row) {
   return true;
 }
 
+// The epoch in shared memory, 0 when it is not of this history of this journal.
+uint64 PublishedEpoch(const DatabaseState& database, Oid journal) {
+  const uint64 epoch = pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&database.epoch));
+  return database.epoch_journal == journal && database.epoch_timeline == WalTimeline() ? epoch : 0;
+}
+
 }  // namespace
+
+bool EpochIsPublished(const Journal* journal) {
+  // A database that has no place yet knows nothing.
+  LWLockAcquire(shared->databases_lock, LW_SHARED);
+  const DatabaseState* database = FindDatabase(MyDatabaseId);
+  LWLockRelease(shared->databases_lock);
+  return database != nullptr && PublishedEpoch(*database, journal->journal) != 0;
+}
 
 uint64 CurrentEpoch(const Journal* journal) {
   const DatabaseState* database = MyDatabaseState();
   const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), epoch_wait_ms);
   const Oid relid = journal->journal;
   for (;;) {
-    const uint64 epoch = pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&database->epoch));
-    if (epoch != 0 && database->epoch_journal == relid && database->epoch_timeline == WalTimeline()) return epoch;
+    if (const uint64 epoch = PublishedEpoch(*database, relid); epoch != 0) return epoch;
     journal = GetJournal();
     const EpochRow row = ReadNewestRow(journal);
     if (Publish(journal, row)) return static_cast<uint64>(row.epoch);

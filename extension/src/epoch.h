@@ -16,6 +16,9 @@ uint64 CurrentEpoch(const Journal* journal);
 // The newest epoch that the database knows, for readers (also on a standby). 0 when there is none.
 uint64 ReadNewestEpoch(const Journal* journal);
 
+// Whether shared memory knows the epoch of this history of this journal.
+bool EpochIsPublished(const Journal* journal);
+
 // Opens a new epoch if this is not the history of the newest one. Called by the worker, in a transaction.
 void OpenEpochIfNeeded(const Journal* journal);
 

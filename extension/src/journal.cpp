@@ -119,8 +119,9 @@ const Journal* FindJournal() {
     }
     MemoryContextReset(cache_context);
     if (!Fill()) return nullptr;
-    // An invalidation during the fill: what was read may be old. A few turns settle it.
-    cache_valid = before == invalidations || attempt >= 3;
+    cache_valid = before == invalidations;
+    // An invalidation during the fill: what was read may be old. After a few turns it is used this once.
+    if (attempt >= 3) break;
   }
   return &cache;
 }

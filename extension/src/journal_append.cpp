@@ -18,6 +18,7 @@ extern "C" {
 namespace oasync {
 
 constexpr int kBatchRows = 256;
+constexpr Size kBatchBytes = 1024 * 1024;
 
 // Most transactions append one row, and most partitions have one index. Both have a path of their own, which saves a
 // third of what an append costs: no slot, no ResultRelInfo, no IndexInfo.
@@ -30,6 +31,7 @@ struct JournalAppender {
   Datum txid;
   TimestampTz appended_at;
   int count;
+  Size bytes;                           // of the payloads in the batch
   Datum first_values[kJournalColumns];  // the batch's first row, until there is a second one
   bool first_isnull[kJournalColumns];
   int slots_made;
@@ -45,7 +47,8 @@ Relation OpenPartition(TimestampTz when) {
     AcceptInvalidationMessages();
     const Oid relid = PartitionFor(GetJournal(), when)->relid;
     Relation rel = try_table_open(relid, RowExclusiveLock);
-    if (rel != nullptr && rel->rd_rel->relispartition) {
+    // Where the lock was waited for, a partition may have been attached that is the right one now.
+    if (rel != nullptr && rel->rd_rel->relispartition && PartitionFor(GetJournal(), when)->relid == relid) {
       CheckJournalColumns(relid, RelationGetDescr(rel));
       return rel;
     }
@@ -207,7 +210,8 @@ bool AddJournalRow(JournalAppender* appender, const JournalAppendRow& row) {
     FillValues(appender, row, slot->tts_values, slot->tts_isnull);
     ExecStoreVirtualTuple(slot);
   }
-  return ++appender->count == kBatchRows;
+  if (row.has_payload) appender->bytes += VARSIZE_ANY(DatumGetPointer(row.payload));
+  return ++appender->count == kBatchRows || appender->bytes >= kBatchBytes;
 }
 
 void FlushJournal(JournalAppender* appender) {
@@ -219,6 +223,7 @@ void FlushJournal(JournalAppender* appender) {
     InsertMany(appender);
   }
   appender->count = 0;
+  appender->bytes = 0;
   CHECK_FOR_INTERRUPTS();
 }
 

@@ -213,16 +213,23 @@ bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_wa
   *next_watermark = 1;
   *floor = 0;
   IndexReader reader;
-  if (!OpenReader(&reader, GetJournal()->sequences, {1}, OrSelf(snapshot), 1)) return false;
-  ScanKeyData key;
-  InitTopicKey(&key, BTEqualStrategyNumber, F_TEXTEQ, topic);
-  index_rescan(reader.scan, &key, 1, nullptr, 0);
-  const bool found = Advance(&reader, ForwardScanDirection);
-  if (found) {
-    *next_watermark = SlotInt8(reader.slot, 2);
-    *floor = SlotInt8(reader.slot, 3);
+  // Rows are updated here: SnapshotSelf could meet the new version before its commit and the old one after it, and see
+  // neither. So "what is committed now" is a snapshot of its own.
+  const Snapshot latest = snapshot == nullptr ? RegisterSnapshot(GetLatestSnapshot()) : snapshot;
+  const bool open = OpenReader(&reader, GetJournal()->sequences, {1}, latest, 1);
+  bool found = false;
+  if (open) {
+    ScanKeyData key;
+    InitTopicKey(&key, BTEqualStrategyNumber, F_TEXTEQ, topic);
+    index_rescan(reader.scan, &key, 1, nullptr, 0);
+    found = Advance(&reader, ForwardScanDirection);
+    if (found) {
+      *next_watermark = SlotInt8(reader.slot, 2);
+      *floor = SlotInt8(reader.slot, 3);
+    }
+    CloseReader(&reader);
   }
-  CloseReader(&reader);
+  if (snapshot == nullptr) UnregisterSnapshot(latest);
   return found;
 }
 

@@ -32,25 +32,30 @@ constexpr int kSuspendMs = 10000;
 constexpr int kRestartMs = 1000;
 constexpr int kStartWaitMs = 10000;
 
-Oid* databases = nullptr;  // in TopMemoryContext
-int database_count = 0;
+struct ListedDatabase {
+  Oid oid;
+  bool connectable;
+};
 
-// The databases that can be connected to.
+ListedDatabase* databases = nullptr;  // in TopMemoryContext, as of the last look
+int database_count = 0;
+List* probed = NIL;  // in TopMemoryContext: databases without a place, which did not have the extension
+
 void ReadDatabases() {
   database_count = 0;
   int cap = 64;
   if (databases != nullptr) pfree(databases);
-  databases = static_cast<Oid*>(MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * static_cast<Size>(cap)));
+  databases = static_cast<ListedDatabase*>(
+      MemoryContextAlloc(TopMemoryContext, sizeof(ListedDatabase) * static_cast<Size>(cap)));
   Relation rel = table_open(DatabaseRelationId, AccessShareLock);
   TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
   while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
     const auto* form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-    if (!form->datallowconn) continue;
     if (database_count == cap) {
       cap *= 2;
-      databases = static_cast<Oid*>(repalloc(databases, sizeof(Oid) * static_cast<Size>(cap)));
+      databases = static_cast<ListedDatabase*>(repalloc(databases, sizeof(ListedDatabase) * static_cast<Size>(cap)));
     }
-    databases[database_count++] = form->oid;
+    databases[database_count++] = {form->oid, form->datallowconn};
   }
   table_endscan(scan);
   table_close(rel, AccessShareLock);
@@ -58,7 +63,7 @@ void ReadDatabases() {
 
 bool IsListed(Oid database) {
   for (int i = 0; i < database_count; ++i) {
-    if (databases[i] == database) return true;
+    if (databases[i].oid == database) return true;
   }
   return false;
 }
@@ -72,18 +77,19 @@ void ForgetDroppedDatabases() {
   LWLockRelease(shared->databases_lock);
 }
 
-// Whether a worker is to be started now; claims the database's place.
-bool WantsWorker(Oid database) {
+// Whether a worker is to be started now. A database that has no place in shared memory is looked at once: what then
+// brings the extension there, takes a place for it.
+bool WantsWorker(const ListedDatabase& database) {
   LWLockAcquire(shared->databases_lock, LW_EXCLUSIVE);
-  DatabaseState* state = ClaimDatabase(database);
+  DatabaseState* state = FindDatabase(database.oid);
   const TimestampTz now = GetCurrentTimestamp();
-  const bool wants = state != nullptr && state->worker_pid == 0 && !state->absent && state->not_before <= now;
-  if (wants) state->not_before = TimestampTzPlusMilliseconds(now, kRestartMs);
-  LWLockRelease(shared->databases_lock);
-  if (state == nullptr) {
-    ereport(WARNING, (errmsg("oa_sync has no place for database %u", database),
-                      errhint("Raise oa_sync.max_databases and restart the server.")));
+  bool wants = state == nullptr && database.connectable && !list_member_oid(probed, database.oid);
+  if (state != nullptr && state->worker_pid == 0 && state->not_before <= now) {
+    wants = database.connectable;
+    state->not_before =
+        TimestampTzPlusMilliseconds(now, database.connectable ? kRestartMs : database_check_interval_s * 1000L);
   }
+  LWLockRelease(shared->databases_lock);
   return wants;
 }
 
@@ -91,10 +97,16 @@ bool WantsWorker(Oid database) {
 bool IsSettled(Oid database, BackgroundWorkerHandle* handle) {
   LWLockAcquire(shared->databases_lock, LW_SHARED);
   const DatabaseState* state = FindDatabase(database);
-  const bool settled = state == nullptr || state->absent || state->worker_pid != 0;
+  const bool stays = state != nullptr && state->worker_pid != 0;
   LWLockRelease(shared->databases_lock);
   pid_t pid = 0;
-  return settled || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+  return stays || GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+}
+
+void NoteProbed(Oid database) {
+  const ContextSwitch in(TopMemoryContext);
+  probed = list_append_unique_oid(probed, database);
+  in.Back();
 }
 
 // Starts the worker of a database and waits until it has looked for the extension, so that databases without it take
@@ -124,6 +136,7 @@ void StartWorker(Oid database) {
     CHECK_FOR_INTERRUPTS();
   }
   pfree(handle);
+  NoteProbed(database);
 }
 
 // Milliseconds until the launcher has to look again.
@@ -133,7 +146,7 @@ long SleepTime() {
   LWLockAcquire(shared->databases_lock, LW_SHARED);
   for (int i = 0; i < max_databases; ++i) {
     const DatabaseState& state = shared->databases[i];
-    if (state.database == InvalidOid || state.worker_pid != 0 || state.absent) continue;
+    if (state.database == InvalidOid || state.worker_pid != 0) continue;
     sleep = Min(sleep, Max(10L, TimestampDifferenceMilliseconds(now, state.not_before)));
   }
   LWLockRelease(shared->databases_lock);
@@ -150,7 +163,7 @@ void Launch() {
     if (RunInTransaction("look for databases", ReadDatabases)) {
       ForgetDroppedDatabases();
       for (int i = 0; i < database_count; ++i) {
-        if (WantsWorker(databases[i])) StartWorker(databases[i]);
+        if (WantsWorker(databases[i])) StartWorker(databases[i].oid);
       }
     }
     pgstat_report_activity(STATE_IDLE, nullptr);

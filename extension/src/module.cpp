@@ -2,9 +2,13 @@
 #include "pg.h"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/xlog.h"
+#include "catalog/pg_namespace.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 }
 
@@ -35,6 +39,23 @@ void WarnIfNotListedAsPlugin() {
                               "journal instead."),
                     errhint("Set output_plugin_libraries = '%s' in postgresql.conf and reload.",
                             listed[0] == '\0' ? "oa_sync" : psprintf("%s, oa_sync", listed))));
+}
+
+// The worker runs the extension's functions as superuser, and they name their schema: whoever owns it could rename it
+// and put something else in its place.
+void RequireTrustedSchema() {
+  const Oid schema = GetJournal()->schema;
+  HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for schema %u", schema);
+  const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+  ReleaseSysCache(tuple);
+  if (superuser_arg(owner)) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("schema \"%s\" is owned by \"%s\", who is not a superuser", get_namespace_name(schema),
+                         GetUserNameFromId(owner, false)),
+                  errdetail("oa_sync's worker trusts what is in its schema."),
+                  errhint("Give the schema to a superuser (ALTER SCHEMA ... OWNER TO; grant CREATE or USAGE to the "
+                          "others), or use another one: CREATE EXTENSION oa_sync SCHEMA ...")));
 }
 
 }  // namespace
@@ -74,6 +95,8 @@ Datum oa_sync_install(PG_FUNCTION_ARGS) {
                     errhint("Set wal_level = logical in postgresql.conf and restart the server.")));
   }
   WarnIfNotListedAsPlugin();
+  RequireTrustedSchema();
+  MyDatabaseState();  // takes the database's place in shared memory, or says that there is none
   OpenEpochIfNeeded(GetJournal());
   LookAgainAfterCommit();
   PG_RETURN_VOID();

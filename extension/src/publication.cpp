@@ -16,6 +16,7 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 #include "utils/varlena.h"
 }
 
@@ -249,6 +250,10 @@ void Fill(TablePublication* pub, Relation rel) {
   Compile(rel, "doc_key", row.doc_key, pub->context, &pub->doc_key);
   CompileVersion(pub, rel, row.doc_version);
   CompilePayload(pub, rel, row.payload);
+  if (pub->has_function && pub->root != pub->relid) {
+    pub->root_row = lookup_rowtype_tupdesc_copy(get_rel_type_id(pub->root), -1);
+    pub->to_root = convert_tuples_by_name(RelationGetDescr(rel), pub->root_row);
+  }
   pub->depends_on_settings |= TemplateDependsOnSettings(pub->topic) || TemplateDependsOnSettings(pub->doc_key);
   const CompiledTemplate::Part& first = pub->doc_key.parts[0];
   if (first.number == 0) pub->truncate_key = first.literal;

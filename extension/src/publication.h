@@ -7,6 +7,7 @@
 #include "journal.h"
 
 extern "C" {
+#include "access/tupconvert.h"
 #include "utils/relcache.h"
 }
 
@@ -48,6 +49,8 @@ struct TablePublication {
   bool has_function;  // the payload is a function of the row
   FmgrInfo function;
   bool function_is_jsonb;
+  TupleDesc root_row;           // what the function takes, when relid is a partition; else null
+  TupleConversionMap* to_root;  // null: the columns are the same
   bool skip_unchanged;
   bool depends_on_settings;
   std::string_view truncate_key;  // the literal prefix of the doc_key template

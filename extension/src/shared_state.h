@@ -62,8 +62,6 @@ struct alignas(64) CommitSlot {  // a cache line each: neighbours commit at the 
 // What is known of a database that has, or may have, the extension.
 struct DatabaseState {
   Oid database;               // InvalidOid: a free place
-  bool wanted;                // the launcher is to start a worker
-  bool absent;                // the worker looked, and the extension is not there
   pid_t worker_pid;           // 0: none runs
   int worker_pgprocno;        // for its latch; -1: none
   TimestampTz not_before;     // the launcher starts no worker earlier

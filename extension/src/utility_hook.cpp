@@ -64,8 +64,17 @@ bool OwnsDatabase(Oid database) {
 #endif
 }
 
-bool MayCreateDatabases() {
+bool IsTemplate(Oid database) {
+  HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool is_template = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datistemplate;
+  ReleaseSysCache(tuple);
+  return is_template;
+}
+
+bool MayCopyDatabase(Oid database) {
   if (superuser()) return true;
+  if (!IsTemplate(database) && !OwnsDatabase(database)) return false;
   HeapTuple role = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
   if (!HeapTupleIsValid(role)) return false;
   const bool may = reinterpret_cast<Form_pg_authid>(GETSTRUCT(role))->rolcreatedb;
@@ -96,8 +105,7 @@ void MakeWay(const Node* statement) {
       SuspendWorkerOf(reinterpret_cast<const DropdbStmt*>(statement)->dbname, OwnsDatabase);
       break;
     case T_CreatedbStmt:
-      SuspendWorkerOf(TemplateOf(reinterpret_cast<const CreatedbStmt*>(statement)),
-                      [](Oid) { return MayCreateDatabases(); });
+      SuspendWorkerOf(TemplateOf(reinterpret_cast<const CreatedbStmt*>(statement)), MayCopyDatabase);
       break;
     case T_RenameStmt: {
       const auto* rename = reinterpret_cast<const RenameStmt*>(statement);

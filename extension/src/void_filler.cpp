@@ -138,7 +138,12 @@ uint64 filled_now = 0;
 
 void FillNextHoley() {
   const HoleyTopic& topic = holey[filling];
-  filled_now = FillHoles(topic.name.view(), topic.after, topic.through, kVoidsPerTransaction);
+  // Below what is persisted there are no holes, and below the floor nobody looks.
+  int64 next = 1;
+  int64 floor = 0;
+  ReadTopicSequence(topic.name.view(), nullptr, &next, &floor);
+  const uint64 dense = static_cast<uint64>(Max(next - 1, floor));
+  filled_now = FillHoles(topic.name.view(), Max(topic.after, dense), topic.through, kVoidsPerTransaction);
 }
 
 // Fills holey[filling], in as many transactions as it takes.

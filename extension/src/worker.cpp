@@ -30,8 +30,13 @@ constexpr int kMaintenanceMs = 60000;
 constexpr int kMaintenanceRetryMs = 2000;
 
 bool extension_found = false;
+bool epoch_is_open = false;
 
-void LookForExtension() { extension_found = FindJournal() != nullptr; }
+void Look() {
+  const Journal* journal = FindJournal();
+  extension_found = journal != nullptr;
+  epoch_is_open = extension_found && EpochIsPublished(journal);
+}
 
 void OpenEpoch() { OpenEpochIfNeeded(GetJournal()); }
 
@@ -70,11 +75,25 @@ bool SayHello() {
   return alone;
 }
 
+// The extension is not there. The launcher looks again now and then, and at once when it is created. A database that
+// never had it has no place in shared memory, and takes none.
 void Leave() {
-  DatabaseState* state = MyDatabaseState();
-  state->absent = true;
-  state->recovered = false;  // of the journal that is no longer there
+  LWLockAcquire(shared->databases_lock, LW_EXCLUSIVE);
+  if (DatabaseState* state = FindDatabase(MyDatabaseId); state != nullptr) {
+    state->recovered = false;  // of the journal that is no longer there
+    state->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), database_check_interval_s * 1000L);
+  }
+  LWLockRelease(shared->databases_lock);
   proc_exit(0);
+}
+
+// Opens an epoch if it has to be; a second time, to tell the others of what is then committed. False when there is
+// none, and so nothing can be appended.
+bool HaveEpoch() {
+  for (int i = 0; i < 2 && !epoch_is_open; ++i) {
+    if (!RunInTransaction("open an epoch", OpenEpoch) || !RunInTransaction("look", Look)) return false;
+  }
+  return epoch_is_open;
 }
 
 bool IsDue(TimestampTz* last, int every_ms) {
@@ -95,12 +114,13 @@ void Work() {
       ProcessConfigFile(PGC_SIGHUP);
     }
     if (IsDue(&looked, 1000)) {
-      RunInTransaction("look for the extension", LookForExtension);
-      if (!extension_found) Leave();
+      if (RunInTransaction("look", Look) && !extension_found) Leave();
     }
-    FillHolesAfterCrash();
-    while (FillQueuedVoids()) CHECK_FOR_INTERRUPTS();
-    FillOverflowedTopics();
+    if (HaveEpoch()) {
+      FillHolesAfterCrash();
+      while (FillQueuedVoids()) CHECK_FOR_INTERRUPTS();
+      FillOverflowedTopics();
+    }
     if (IsDue(&maintained, kMaintenanceMs) && !RunInTransaction("maintain partitions", MaintainPartitions)) {
       // Most likely it gave way to a command that held a lock: again soon.
       maintained = TimestampTzPlusMilliseconds(maintained, kMaintenanceRetryMs - kMaintenanceMs);
@@ -150,7 +170,7 @@ void OnTransactionEnd(bool committed) {
   if (!look_again) return;
   look_again = false;
   if (!committed) return;
-  MyDatabaseState()->absent = false;
+  // The place was taken by oa_sync_install(): nothing here can raise an ERROR, which after a commit would be a PANIC.
   MyDatabaseState()->not_before = 0;
   WakeLauncher();
 }
@@ -168,17 +188,17 @@ void oa_sync_worker_main(Datum database) {
   SetConfigOption("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION);
   // Below deadlock_timeout: in a deadlock with a user's command (DROP EXTENSION), it is the worker that gives way.
   SetConfigOption("lock_timeout", "500ms", PGC_USERSET, PGC_S_SESSION);
+  // What a database or role may be set to must not stop the worker.
   SetConfigOption("statement_timeout", "0", PGC_USERSET, PGC_S_SESSION);
+  SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
+  SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
+  SetConfigOption("default_transaction_deferrable", "off", PGC_USERSET, PGC_S_SESSION);
   // The voids that this worker writes are waited for; the rest can be.
   SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
   MemoryContextSwitchTo(TopMemoryContext);
+  if (!RunInTransaction("look", Look) || !extension_found) Leave();
   if (!SayHello()) proc_exit(0);
-  RunInTransaction("look for the extension", LookForExtension);
-  if (!extension_found) Leave();
   ereport(DEBUG1, (errmsg("oa_sync worker started")));
-  // The second time it is committed, and told to the others.
-  RunInTransaction("open an epoch", OpenEpoch);
-  RunInTransaction("publish the epoch", OpenEpoch);
   Work();
 }
 }

@@ -88,7 +88,7 @@ BEGIN
       FROM pg_index i
       CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      WHERE i.indrelid = class.oid AND i.indisprimary;
+      WHERE i.indrelid = class.oid AND i.indisprimary AND k.n <= i.indnkeyatts;
     IF doc_key IS NULL THEN
       RAISE EXCEPTION 'table % has no primary key', relation
         USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what names a row''s document: doc_key => ''run:{run_id}''.';

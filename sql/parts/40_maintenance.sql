@@ -1,7 +1,7 @@
 -- Maintenance, called by the worker.
 
 CREATE FUNCTION @extschema@.sync_maintain_partitions() RETURNS integer
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
 AS $$
 DECLARE
   step interval := make_interval(hours => current_setting('oa_sync.partition_interval')::integer);
@@ -16,7 +16,7 @@ DECLARE
 BEGIN
   -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
   DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
-  -- One at a time; writers and readers of the journal are not kept waiting by it.
+  -- One at a time. Appends take no lock on the journal itself; attaching locks the default partition for a moment.
   LOCK TABLE @extschema@.sync_stream_events IN SHARE UPDATE EXCLUSIVE MODE;
   SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
   SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present) INTO lower, ahead FROM @extschema@.sync_journal_partitions b;
