@@ -2,8 +2,10 @@
 
 export const help = `Usage: make bench [BENCH_ARGS='writers latency ...']   or: node test/bench/run.mjs [bench ...]
 
-Benches: writers bulk long_transaction latency (default: all, about 12 minutes).
+Benches: writers bulk long_transaction latency (default: all, about 13 minutes).
 Results go to docs/benchmarks/raw/*.json, and docs/benchmarks.md is written anew from all of them.
+
+--report                measure nothing, only write the page anew from the raw results that are there
 
 BENCH_QUICK=1           a two-minute run to see that the benches work; results go to build/bench/, not to docs/
 BENCH_SECONDS=3         length of one measurement of the writers

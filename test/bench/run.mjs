@@ -17,6 +17,8 @@ const benches = { writers, bulk, long_transaction: longTransaction, latency };
 const names = /** @type {Name[]} */ (Object.keys(benches));
 
 const asked = process.argv.slice(2);
+const reportOnly = asked.length === 1 && asked[0] === '--report';
+if (reportOnly) asked.pop();
 if (asked.includes('--help') || asked.some((name) => !names.includes(/** @type {Name} */ (name)))) {
   process.stdout.write(help);
   process.exit(asked.includes('--help') ? 0 : 2);
@@ -28,15 +30,24 @@ const page = quick ? `${root}/build/bench/benchmarks.md` : `${root}/docs/benchma
 mkdirSync(rawDir, { recursive: true });
 
 const started = Date.now();
-const log = (/** @type {string} */ line) => console.log(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${line}`);
-const ground = await Ground.create();
-try {
-  for (const name of asked.length > 0 ? /** @type {Name[]} */ (asked) : names) {
-    const result = await benches[name](ground, log);
-    writeFileSync(`${rawDir}/${name}.json`, `${JSON.stringify({ machine: machine(), options, result }, null, 1)}\n`);
+
+/** @param {string} line */
+function log(line) {
+  console.log(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${line}`);
+}
+
+/** Runs benches and keeps what each one found. @param {Name[]} wanted */
+async function measure(wanted) {
+  const measuredOn = machine();
+  const ground = await Ground.create();
+  try {
+    for (const name of wanted) {
+      const result = await benches[name](ground, log);
+      writeFileSync(`${rawDir}/${name}.json`, `${JSON.stringify({ machine: measuredOn, options, result }, null, 1)}\n`);
+    }
+  } finally {
+    await ground.destroy();
   }
-} finally {
-  await ground.destroy();
 }
 
 /** What a bench found, now or in an earlier run. @param {Name} name @returns {any} */
@@ -47,5 +58,6 @@ function found(name) {
     return undefined;
   }
 }
+if (!reportOnly) await measure(asked.length > 0 ? /** @type {Name[]} */ (asked) : names);
 writeFileSync(page, report(Object.fromEntries(names.map((name) => [name, found(name)]))));
 log(`written: ${page}`);
