@@ -34,13 +34,13 @@ void AddNumber(CLI::App* app, const char* flag, T& value, int64_t low, int64_t h
 // "127.0.0.1:4400", "[::1]:4400", ":4400"; empty when it was understood.
 std::string SplitListen(const std::string& text, Config* config) {
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return "--listen: " + text + " is not HOST:PORT";
+  if (colon == std::string::npos) return "--listen: not HOST:PORT";
   std::string host = text.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   const char* first = text.data() + colon + 1;
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(first, last, config->listen_port);
-  if (error != std::errc() || end != last || first == last) return "--listen: " + text + " has no valid port";
+  if (error != std::errc() || end != last || first == last) return "--listen: no valid port";
   config->listen_host = host.empty() ? "0.0.0.0" : host;
   return {};
 }
@@ -131,6 +131,27 @@ std::string CheckTogether(const Config& config) {
   return {};
 }
 
+// One line for an error of the command line. It holds no argument's value: that may be a password.
+std::string Describe(const CLI::App& app, const CLI::ParseError& error) {
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::string names;
+    for (const std::string& argument : app.remaining()) {
+      if (argument.rfind('-', 0) == 0) names += " " + argument.substr(0, argument.find('='));
+    }
+    return names.empty() ? "an argument that belongs to no setting" : "no such setting:" + names;
+  }
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::ValidationError*>(&error) == nullptr &&
+      dynamic_cast<const CLI::ConversionError*>(&error) == nullptr) {
+    return text;
+  }
+  const size_t start = text.find("--");
+  if (start == std::string::npos) return "a value is not valid; see --help";
+  const std::string name = text.substr(start, text.find_first_of(" :=", start) - start);
+  const CLI::Option* option = app.get_option_no_throw(name);
+  return name + ": not a valid value" + (option == nullptr ? "" : ", expected " + option->get_type_name());
+}
+
 }  // namespace
 
 ConfigResult ReadConfig(int argc, const char* const* argv) {
@@ -168,7 +189,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
       return result;
     }
     result.exit_code = 2;
-    result.message = error.what();
+    result.message = Describe(app, error);
     std::replace(result.message.begin(), result.message.end(), '\n', ' ');
     return result;
   }

@@ -30,21 +30,37 @@ test('the five steps, from sync_publish to apply', async () => {
   assert.ok(code.includes(address));
   const script = `import WebSocket from 'ws';
     export const applied = [];
+    export const reloaded = [];
     const apply = (update) => applied.push(update);
+    const reload = async (topic) => reloaded.push(topic);
     const token = ${JSON.stringify(token)};
     ${code.replace(address, `'${stand.fanout.socketUrl}', { params: { token }, transport: WebSocket }`)}
-    export { socket, cursors };`;
+    export { socket, channel, cursors };`;
   mkdirSync(`${root}/build`, { recursive: true });
   const file = `${root}/build/readme_example.mjs`;
   writeFileSync(file, script);
-  const { applied, socket, cursors } = await import(file);
+  const { applied, reloaded, socket, channel, cursors } = await import(file);
   try {
     await waitFor(() => applied.length === 2, { what: 'the two orders of shop 7' });
     await stand.query('DELETE FROM orders WHERE id = 1');
     await waitFor(() => applied.length === 3, { what: 'the deletion' });
     assert.deepEqual(applied.map((/** @type {any} */ u) => [u.watermark, u.op, u.doc_key]),
       [[1, 'upsert', 'order:1'], [2, 'upsert', 'order:3'], [3, 'delete', 'order:1']]);
-    assert.deepEqual(cursors, { 'shop:7:orders': 3 });
+    const topic = 'shop:7:orders';
+    const { epoch } = cursors.get(topic);
+    assert.deepEqual([...cursors.values()], [{ topic, watermark: 3, epoch }]);
+
+    // A cursor of another history, refused by a push: everything comes afresh.
+    channel.push('sync:subscribe', { topics: [topic], resume_after: [{ topic, watermark: 3, epoch: epoch + 1 }] });
+    await waitFor(() => applied.length === 6, { what: 'the events once more' });
+    assert.deepEqual(reloaded, [topic]);
+    // And one refused in the reply to a join.
+    cursors.get(topic).watermark = 99;
+    await new Promise((resolve) => { socket.disconnect(() => resolve(undefined)); });
+    socket.connect();
+    await waitFor(() => applied.length === 9, { what: 'the events after the stale join' });
+    assert.deepEqual(reloaded, [topic, topic]);
+    assert.deepEqual([...cursors.values()], [{ topic, watermark: 3, epoch }]);
   } finally {
     socket.disconnect();
   }

@@ -58,7 +58,8 @@ bool ReadScopes(const nlohmann::json& claims, ScopeSet* scopes) {
   }
   if (!it->is_string()) return false;
   std::string_view text = it->get_ref<const std::string&>();
-  for (size_t i = 0; i < kMaxScopes && !text.empty(); ++i) {
+  for (size_t i = 0; !text.empty(); ++i) {
+    if (i == kMaxScopes) return false;
     const size_t comma = text.find(',');
     AddScope(claims, text.substr(0, comma), scopes);
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);

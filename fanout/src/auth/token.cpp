@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +53,7 @@ TokenFault CheckHeader(const Json& header, const Keyring& keyring, std::string_v
   if (alg == header.end() || !alg->is_string()) return TokenFault::kInvalidHeader;
   const auto type = header.find("typ");
   if (type != header.end() && !type->is_string()) return TokenFault::kInvalidHeader;
+  if (header.contains("crit")) return TokenFault::kInvalidHeader;  // RFC 7515, 4.1.11: none of them is known here
   if (*alg != "HS256") return TokenFault::kUnsupportedAlg;
   const auto kid = header.find("kid");
   if (kid == header.end() || !kid->is_string() || kid->get_ref<const std::string&>().empty()) {
@@ -117,7 +119,8 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   if (now - *issued > policy.max_age_s) return TokenFault::kTokenTooOld;
   grant->subject = subject->get<std::string>();
   grant->token_id = id->get<std::string>();
-  grant->expires_at = *expires;
+  // A socket that is not given a new token lives no longer than a token that could open one.
+  grant->expires_at = std::min(*expires, *issued + policy.max_age_s);
   return TokenFault::kNone;
 }
 

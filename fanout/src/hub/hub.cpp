@@ -18,6 +18,8 @@ constexpr int64_t kSweepMs = 1000;
 // Pause before the journal is asked again after a gap or an error; doubles up to the maximum.
 constexpr int32_t kRetryMinMs = 50;
 constexpr int32_t kRetryMaxMs = 2000;
+// A database that is away fails every read: it is said this often.
+constexpr int64_t kReadWarningMs = 10000;
 
 }  // namespace
 
@@ -34,25 +36,37 @@ void Hub::OnFollowing(const TopicState& state) {
   topic->frames.Clear();
   topic->window.Reset(state.head);
   CountWindow(topic, 1);
-  if (topic->following && topic->epoch != state.epoch) {
-    ResetEpoch(topic, state);
-  } else {
-    topic->head = std::max(topic->head, state.head);
-  }
-  topic->following = true;
+  // What is known of another history, or was before the tail started over, is void.
+  const bool is_repeat = std::exchange(topic->following, true);
+  const bool is_same = topic->epoch == state.epoch;
+  topic->head = is_same && !is_repeat ? std::max(topic->head, state.head) : state.head;
+  topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
   topic->epoch = state.epoch;
-  topic->floor = std::max(topic->floor, state.floor);
+  DropDiverged(topic, state, is_repeat);
   WakeSubscriptions(topic);
 }
 
-void Hub::ResetEpoch(Topic* topic, const TopicState& state) {
-  topic->head = state.head;
-  topic->floor = state.floor;
-  topic->reads.clear();  // answers that are still on their way find nobody waiting
-  for (const auto& subscription : std::vector<Subscription*>(topic->subscriptions)) {
-    if (subscription->epoch == state.epoch) continue;  // subscribed after the change already
-    subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
+// Ends the subscriptions that do not go on in the history that the tail now follows. One of a later epoch subscribed
+// after a change that the tail has yet to notice: it waits for that.
+void Hub::DropDiverged(Topic* topic, const TopicState& state, bool is_repeat) {
+  const uint64_t last = std::max(state.head, state.allocated);
+  for (Subscription* subscription : std::vector<Subscription*>(topic->subscriptions)) {
+    // The first state may be older than the one that the subscription was accepted with; a repeat is not.
+    const bool is_ahead = is_repeat && subscription->epoch == state.epoch &&
+                          (subscription->cursor > last || (subscription->page && subscription->page->through() > last));
+    if (subscription->epoch < state.epoch) {
+      subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
+    } else if (is_ahead) {
+      subscription->session->DropStale(subscription, StaleReason::kCursorAheadOfHead, state);
+    }
   }
+}
+
+void Hub::WarnOfRead(const char* what, const std::string& error) {
+  const int64_t now = NowMs();
+  if (now < next_read_warning_ms_) return;
+  next_read_warning_ms_ = now + kReadWarningMs;
+  spdlog::warn("reading {} failed, trying on: {}", what, error);
 }
 
 void Hub::OnEvents(const std::vector<EventRef>& events) {
@@ -171,7 +185,7 @@ void Hub::AskStates() {
 void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result) {
   question_under_way_ = false;
   std::unordered_map<std::string, const TopicState*> states;
-  if (!result.ok()) spdlog::debug("reading topic heads failed: {}", result.error);
+  if (!result.ok()) WarnOfRead("topic heads", result.error);
   for (const TopicState& state : result.value) {
     states[state.topic] = &state;
     const auto it = topics_.find(state.topic);
@@ -179,8 +193,11 @@ void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResul
     Topic* topic = it->second.get();
     // While the tail has not yet told of a new epoch, what this answer says is not to be mixed with what it said.
     if (topic->following && topic->epoch != state.epoch) continue;
-    topic->head = std::max(topic->head, state.head);
-    topic->floor = std::max(topic->floor, state.floor);
+    if (state.epoch < topic->epoch) continue;  // asked before the change
+    const bool is_same = topic->epoch == state.epoch;
+    topic->head = is_same ? std::max(topic->head, state.head) : state.head;
+    topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
+    topic->epoch = state.epoch;
     topic->floor_at_ms = NowMs();
   }
   for (const auto& question : questions) {
@@ -201,7 +218,7 @@ void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResul
 
 void Hub::ReadJournal(Subscription* subscription) {
   Topic* topic = subscription->topic.get();
-  std::weak_ptr<JournalRead>& under_way = topic->reads[subscription->cursor];
+  std::weak_ptr<JournalRead>& under_way = topic->reads[{subscription->epoch, subscription->cursor}];
   if (auto read = under_way.lock()) {
     read->waiters.push_back(subscription);
     subscription->read = std::move(read);
@@ -209,6 +226,7 @@ void Hub::ReadJournal(Subscription* subscription) {
   }
   auto read = std::make_shared<JournalRead>();
   read->after = subscription->cursor;
+  read->epoch = subscription->epoch;
   read->waiters.push_back(subscription);
   subscription->read = read;
   under_way = read;
@@ -226,17 +244,16 @@ void Hub::OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_pt
                     ReadResult<std::vector<EventRef>> result) {
   const TopicRef topic = weak_topic.lock();
   if (!topic) return;
-  if (const auto it = topic->reads.find(read->after); it != topic->reads.end() && it->second.lock() == read) {
-    topic->reads.erase(it);
-  }
+  topic->reads.erase({read->epoch, read->after});
   auto page = std::make_shared<JournalPage>();
   page->after = read->after;
   if (!result.ok()) {
     counters().journal_read_errors.Add();
-    spdlog::debug("reading the journal of topic {} failed: {}", topic->name, result.error);
+    WarnOfRead("the journal", result.error);
   }
   for (EventRef& event : result.value) {
-    if (event->watermark != page->through() + 1) break;  // never across a hole
+    // Never across a hole, nor into a history that began after the subscription.
+    if (event->watermark != page->through() + 1 || event->epoch > read->epoch) break;
     page->events.push_back(std::move(event));
   }
   // Waiters may leave their topics while others are served.
@@ -271,9 +288,11 @@ void Hub::RetryTopic(const TopicRef& topic) {
     for (Subscription* subscription : std::vector<Subscription*>(found->subscriptions)) {
       if (!subscription->waits_for_retry) continue;
       subscription->waits_for_retry = false;
-      const bool gone = result.ok() && subscription->cursor < result.value.front().floor;
-      if (gone) {
-        subscription->session->DropStale(subscription, StaleReason::kRetentionFloorBreach, result.value.front());
+      const TopicState state = result.ok() ? result.value.front() : TopicState();
+      if (subscription->epoch < state.epoch) {
+        subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
+      } else if (subscription->epoch == state.epoch && subscription->cursor < state.floor) {
+        subscription->session->DropStale(subscription, StaleReason::kRetentionFloorBreach, state);
       } else {
         subscription->session->OnTopicAdvanced(subscription);
       }

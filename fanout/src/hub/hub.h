@@ -105,7 +105,8 @@ class Hub {
   void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
                  ReadResult<std::vector<EventRef>> result);
-  void ResetEpoch(Topic* topic, const TopicState& state);
+  void DropDiverged(Topic* topic, const TopicState& state, bool is_repeat);
+  void WarnOfRead(const char* what, const std::string& error);
   void WakeSubscriptions(Topic* topic);
   void RetryTopic(const TopicRef& topic);
   bool DropIfIdle(const TopicRef& topic, int64_t now);
@@ -116,6 +117,7 @@ class Hub {
   std::unordered_map<std::string, TopicRef> topics_;
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
+  int64_t next_read_warning_ms_ = 0;
   std::vector<StatesQuestion> waiting_questions_;
   bool question_under_way_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // callbacks that come too late see it gone

@@ -116,6 +116,7 @@ void Session::Join(const PhoenixMessage& message) {
     LeaveAll();
   }
   joined_ = true;
+  token_warned_ = false;
   join_ref_ = message.join_ref;
   encoding_ = parsed.value.encoding;
   subscription_id_ = RandomId();
@@ -206,12 +207,7 @@ int64_t Session::OnTimer() {
   const int64_t left_ms = grant_->expires_at * 1000 - hub_.environment().clock.WallMs();
   int64_t token_at_ms = now + left_ms - limits.token_warning_ms;
   if (left_ms <= limits.token_warning_ms) {
-    if (!token_warned_) {
-      token_warned_ = true;
-      Json notice = ErrorJson("token_expired", "send sync:reauthenticate with a new token, or be closed");
-      notice["expires_in_ms"] = std::max<int64_t>(0, left_ms);
-      PushEvent("sync:error", notice);
-    }
+    WarnOfToken();
     token_at_ms = now + left_ms + limits.token_grace_ms;
     if (token_at_ms <= now) {
       hub_.environment().shared.closed.Add("token_expired");
@@ -222,13 +218,24 @@ int64_t Session::OnTimer() {
   return std::min(heartbeat_at_ms_, token_at_ms);
 }
 
+// Says once that the token is about to expire. Only in a channel: outside of one nobody listens.
+void Session::WarnOfToken() {
+  const int64_t left_ms = grant_->expires_at * 1000 - hub_.environment().clock.WallMs();
+  if (!joined_ || token_warned_ || left_ms > hub_.options().session.token_warning_ms) return;
+  token_warned_ = true;
+  Json notice = ErrorJson("token_expired", "send sync:reauthenticate with a new token, or be closed");
+  notice["expires_in_ms"] = std::max<int64_t>(0, left_ms);
+  PushEvent("sync:error", notice);
+}
+
 std::vector<TopicPosition> Session::Positions() const {
   std::vector<TopicPosition> positions;
   positions.reserve(subscriptions_.size());
   for (const auto& subscription : subscriptions_) {
     const Topic& topic = *subscription->topic;
     // Voids at the end of a topic are sent to nobody: past the last event there is nothing to be behind of.
-    const uint64_t head = subscription->cursor >= topic.head ? subscription->sent : topic.head;
+    const uint64_t known = HeadOf(*subscription);
+    const uint64_t head = subscription->cursor >= known ? subscription->sent : known;
     positions.push_back({topic.name, subscription->sent, subscription->epoch, head});
   }
   return positions;

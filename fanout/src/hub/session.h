@@ -100,6 +100,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Heartbeat(const PhoenixMessage& message);
   void Reauthenticate(const PhoenixMessage& message);
   void LeaveAll();
+  void WarnOfToken();
   void Reply(const PhoenixRef& join_ref, const PhoenixRef& ref, bool ok, const Json& response);
   void ReplyTo(const PhoenixMessage& message, bool ok, const Json& response) {
     Reply(message.join_ref, message.ref, ok, response);
@@ -114,6 +115,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Subscribe(PhoenixMessage message);
   void BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending);
   bool CheckTopics(const PendingSubscribe& pending);
+  bool CheckScopes(const PendingSubscribe& pending);
   bool StatesAreKnown(const PendingSubscribe& pending, std::vector<TopicState>* states) const;
   void FinishSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
   void RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale);
@@ -129,8 +131,10 @@ class Session : public std::enable_shared_from_this<Session> {
   FrameRef TakeBatch(Subscription* subscription);
   template <typename At>
   FrameRef CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at);
-  bool HasMore(const Subscription& subscription) const;
-  bool NeedsJournal(const Subscription& subscription) const;
+  static bool HasWindow(const Subscription& subscription);
+  static bool HasMore(const Subscription& subscription);
+  static bool NeedsJournal(const Subscription& subscription);
+  static uint64_t HeadOf(const Subscription& subscription);
   void StartRead(Subscription* subscription);
   void ReleasePage(Subscription* subscription);
   void FreeSlot();

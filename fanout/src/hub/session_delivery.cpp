@@ -109,17 +109,28 @@ FrameRef Session::NextFrame() {
   return nullptr;
 }
 
-// Whether the journal has to be read before the subscription can go on.
-bool Session::NeedsJournal(const Subscription& subscription) const {
+// Whether the topic's window is of the subscription's history. It is not while the tail has yet to notice a new epoch.
+bool Session::HasWindow(const Subscription& subscription) {
   const Topic& topic = *subscription.topic;
-  return subscription.cursor < (topic.following ? topic.window.base() : subscription.goal);
+  return topic.following && topic.epoch == subscription.epoch;
 }
 
-bool Session::HasMore(const Subscription& subscription) const {
-  if (subscription.page) return true;
-  if (subscription.read || subscription.waits_for_retry) return false;
+// Whether the journal has to be read before the subscription can go on.
+bool Session::NeedsJournal(const Subscription& subscription) {
+  return subscription.cursor < (HasWindow(subscription) ? subscription.topic->window.base() : subscription.goal);
+}
+
+// The last watermark known of in the subscription's history.
+uint64_t Session::HeadOf(const Subscription& subscription) {
   const Topic& topic = *subscription.topic;
-  return NeedsJournal(subscription) || (topic.following && subscription.cursor < topic.window.head());
+  return topic.epoch == subscription.epoch ? topic.head : subscription.goal;
+}
+
+bool Session::HasMore(const Subscription& subscription) {
+  if (subscription.page) return true;
+  if (subscription.read) return false;
+  if (NeedsJournal(subscription)) return !subscription.waits_for_retry;
+  return HasWindow(subscription) && subscription.cursor < subscription.topic->window.head();
 }
 
 FrameRef Session::TakeBatch(Subscription* subscription) {
@@ -168,8 +179,7 @@ FrameRef Session::CutBatch(Subscription* subscription, FrameCache* cache, uint64
       return nullptr;
     }
     const bool complete = cursor >= subscription->goal;
-    frame =
-        builder.Finish(subscription->sent, complete, std::max(subscription->topic->head, cursor), subscription->epoch);
+    frame = builder.Finish(subscription->sent, complete, std::max(HeadOf(*subscription), cursor), subscription->epoch);
     hub_.counters().frames_encoded.Add();
     cache->Put(key, complete, frame);
   }

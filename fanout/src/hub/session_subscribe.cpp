@@ -27,6 +27,14 @@ Verdict Judge(const RequestedCursor& cursor, const TopicState& state, StaleReaso
   return Verdict::kStale;
 }
 
+// Whether an answer is of a history that the tail has left already.
+bool IsOutdated(const std::vector<TopicRef>& topics, const std::vector<TopicState>& states) {
+  for (size_t i = 0; i < topics.size(); ++i) {
+    if (states[i].epoch < topics[i]->epoch) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void Session::Subscribe(PhoenixMessage message) {
@@ -45,20 +53,26 @@ void Session::Subscribe(PhoenixMessage message) {
   BeginSubscribe(pending);
 }
 
-// Entitlement and number of topics; replies with the error itself.
-bool Session::CheckTopics(const PendingSubscribe& pending) {
+// Entitlement; replies with the error itself.
+bool Session::CheckScopes(const PendingSubscribe& pending) {
   Json forbidden = Json::array();
-  size_t added = pending.is_join ? pending.request.topics.size() : subscriptions_.size();
   for (const auto& topic : pending.request.topics) {
     if (!grant_->scopes.Allows(topic.name)) forbidden.push_back(topic.name);
-    if (!pending.is_join && Find(topic.name) == nullptr) ++added;
   }
-  if (!forbidden.empty()) {
-    hub_.environment().shared.denials.Add("forbidden_topic");
-    Json error = ErrorJson("forbidden_topic", "the token does not allow these topics");
-    error["forbidden_topics"] = std::move(forbidden);
-    FailSubscribe(pending, error);
-    return false;
+  if (forbidden.empty()) return true;
+  hub_.environment().shared.denials.Add("forbidden_topic");
+  Json error = ErrorJson("forbidden_topic", "the token does not allow these topics");
+  error["forbidden_topics"] = std::move(forbidden);
+  FailSubscribe(pending, error);
+  return false;
+}
+
+// Entitlement and number of topics; replies with the error itself.
+bool Session::CheckTopics(const PendingSubscribe& pending) {
+  if (!CheckScopes(pending)) return false;
+  size_t added = pending.is_join ? pending.request.topics.size() : subscriptions_.size();
+  for (const auto& topic : pending.request.topics) {
+    if (!pending.is_join && Find(topic.name) == nullptr) ++added;
   }
   const uint32_t max_topics = hub_.options().session.max_topics;
   if (added > max_topics) {
@@ -93,7 +107,14 @@ void Session::BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending) {
     --self->outstanding_;
     // The channel that asked may have been left or replaced.
     if (pending->generation != self->generation_) return;
-    if (result.ok()) return self->FinishSubscribe(*pending, result.value);
+    // The token may have been replaced by a lesser one.
+    if (!self->CheckScopes(*pending)) {
+      if (pending->is_join) self->joined_ = false;
+      return;
+    }
+    if (result.ok() && !IsOutdated(pending->topics, result.value)) {
+      return self->FinishSubscribe(*pending, result.value);
+    }
     self->hub_.environment().shared.denials.Add("internal");
     Json error = ErrorJson("internal", "the journal cannot be read at the moment");
     error["retry_after_ms"] = 1000;
@@ -135,6 +156,7 @@ void Session::FinishSubscribe(const PendingSubscribe& pending, const std::vector
   } else {
     RefuseStale(pending, stale);
   }
+  if (pending.is_join) WarnOfToken();
 }
 
 void Session::RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "event.h"
@@ -29,6 +30,7 @@ using PageRef = std::shared_ptr<JournalPage>;
 // A journal read on its way, and the subscriptions that wait for it.
 struct JournalRead {
   uint64_t after = 0;
+  uint64_t epoch = 0;  // of the subscriptions that wait
   std::vector<Subscription*> waiters;
 };
 
@@ -67,9 +69,9 @@ struct Topic {
   Window window;
   FrameCache frames;  // of the window
   std::vector<Subscription*> subscriptions;
-  std::map<uint64_t, std::weak_ptr<JournalRead>> reads;  // under way, by `after`
-  int64_t idle_since_ms = 0;                             // when the last subscription left
-  int64_t retry_at_ms = 0;                               // when waits_for_retry ends; 0 when nobody waits
+  std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<JournalRead>> reads;  // under way, by epoch and `after`
+  int64_t idle_since_ms = 0;                                                  // when the last subscription left
+  int64_t retry_at_ms = 0;  // when waits_for_retry ends; 0 when nobody waits
   int32_t retry_delay_ms = 0;
 };
 using TopicRef = std::shared_ptr<Topic>;

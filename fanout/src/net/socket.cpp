@@ -24,6 +24,8 @@ constexpr int kFramesAtOnce = 4;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
+// How long what is to be sent before a close frame, and that frame, may take.
+constexpr int64_t kCloseMs = 5000;
 }  // namespace
 
 Socket::Socket(Loop& loop) : loop_(loop), last_input_ms_(NowMs()) {
@@ -187,6 +189,8 @@ void Socket::Close(uint16_t code, std::string_view reason) {
   if (close_code_ != 0) return;
   close_code_ = code;
   close_reason_ = reason.data();  // always a literal
+  close_at_ms_ = NowMs() + kCloseMs;
+  loop_.wheel().Arm(this, close_at_ms_);
   WantWrite();
 }
 
@@ -231,19 +235,24 @@ void Socket::OnDeadline() {
   const int64_t timeout = loop_.shared().config.client_timeout_ms;
   int64_t next = now + timeout / 4;
   if (waiting_since_ms_ != 0) CheckStall(now);
+  if (state_ != State::kOpen) return;
+  if (close_code_ != 0) {
+    if (now >= close_at_ms_) return Kill("the close frame cannot be sent");
+    return loop_.wheel().Arm(this, std::min(next, close_at_ms_));
+  }
   // A client whose input is paused cannot be heard.
   if (input_paused_) last_input_ms_ = now;
   const int64_t silence = now - last_input_ms_;
   if (silence >= timeout) {
     loop_.counters().silent_closed.Add();
-    Close(kClosePolicy, "silent");
-    // Its answer to the close frame is not waited for longer than libwebsockets does.
-  } else if (silence >= timeout / 2 && !ping_sent_) {
+    return Close(kClosePolicy, "silent");
+  }
+  if (silence >= timeout / 2 && !ping_sent_) {
     ping_due_ = true;
     WantWrite();
   }
-  if (state_ != State::kOpen) return;
   if (now >= session_at_ms_) session_at_ms_ = session_->OnTimer();
+  if (close_code_ != 0) return;  // armed for that
   next = std::min({next, session_at_ms_, std::max(now + 1, last_input_ms_ + timeout)});
   loop_.wheel().Arm(this, next);
 }

@@ -77,6 +77,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   const char* close_reason_ = nullptr;
   int64_t last_input_ms_;
   int64_t session_at_ms_ = 0;        // when the session wants its timer
+  int64_t close_at_ms_ = 0;          // when a close that cannot be sent is given up
   int64_t waiting_since_ms_ = 0;     // for room in the socket; 0 when not
   uint64_t acknowledged_bytes_ = 0;  // when that was last looked at
   uint16_t close_code_ = 0;

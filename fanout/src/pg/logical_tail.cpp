@@ -27,6 +27,7 @@ LogicalTail::LogicalTail(Conninfo conninfo, std::string schema, Backoff backoff,
     : conninfo_(std::move(conninfo)), schema_(std::move(schema)), backoff_(backoff), board_(board), stats_(stats) {}
 
 void LogicalTail::Advance(TimePoint now) {
+  DropFormer(now);
   if (!stream_) {
     if (now < next_attempt_) return;
     Open(now);
@@ -34,6 +35,18 @@ void LogicalTail::Advance(TimePoint now) {
     stream_->Advance(now);
   }
   OnState(now);
+}
+
+// A former primary may live on and keep its stream good, while the journal is that of the new one.
+void LogicalTail::DropFormer(TimePoint now) {
+  if (!stream_ || stream_->epoch() == 0 || stream_->epoch() >= board_->current()) return;
+  spdlog::warn("tail: slot {} is of epoch {}, the database's is {} now; dropped", stream_->slot_name(),
+               stream_->epoch(), board_->current());
+  if (live_) stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
+  stats_->slot_wal_position.store(0, std::memory_order_relaxed);
+  live_ = false;
+  stream_.reset();
+  next_attempt_ = now + backoff_.Next();
 }
 
 void LogicalTail::Open(TimePoint now) {

@@ -42,6 +42,7 @@ class LogicalTail {
   int creating_backend() const;
 
  private:
+  void DropFormer(TimePoint now);
   void Open(TimePoint now);
   void OnState(TimePoint now);
   void OnFailure(TimePoint now);

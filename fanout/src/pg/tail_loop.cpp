@@ -202,6 +202,7 @@ void TailLoop::OnUpdate(std::string_view update, TimePoint now) {
     const EventRef event = DecodeUpdate(update, &error);
     if (event != nullptr && event->topic == peek->topic) {
       if (event->epoch > epoch_ && board_.Offer(event->epoch)) AdoptEpoch();
+      if (event->epoch < epoch_) return;  // of a former primary; should it belong here, the journal has it
       order_.Offer(id, event, now, &out_);
       return;
     }

@@ -56,6 +56,7 @@ TEST(Token, Header) {
   EXPECT_STREQ(Fault(SignToken(claims, {{"alg", "hs256"}, {"kid", "k1"}})), "unsupported_alg");
   EXPECT_STREQ(Fault(SignToken(claims, {{"alg", "RS256"}, {"kid", "k1"}})), "unsupported_alg");
   EXPECT_STREQ(Fault(SignToken(claims, Json{{"alg", "HS256"}})), "missing_kid");
+  EXPECT_STREQ(Fault(SignToken(claims, {{"alg", "HS256"}, {"kid", "k1"}, {"crit", {"exp"}}})), "invalid_header");
   EXPECT_STREQ(Fault(SignToken(claims, {{"alg", "HS256"}, {"kid", "k9"}})), "unknown_kid");
 }
 
@@ -90,6 +91,12 @@ TEST(Token, Times) {
   EXPECT_STREQ(FaultWith("nbf", kNow + 31), "token_not_yet_valid");
   EXPECT_STREQ(FaultWith("iat", kNow - 900), "none");
   EXPECT_STREQ(FaultWith("iat", kNow - 901), "token_too_old");
+}
+
+TEST(Token, LastsNoLongerThanItsMaximumAge) {
+  Json claims = TestClaims(kNow);
+  claims["exp"] = kNow + 86400;
+  EXPECT_EQ(Verify(SignToken(claims)).grant->expires_at, kNow + 900);
 }
 
 TEST(Token, ExpectedValues) {
@@ -135,6 +142,20 @@ TEST(Scopes, ExactAndPrefix) {
   EXPECT_FALSE(scopes.Allows("run"));
   EXPECT_FALSE(Scopes(Json::array()).Allows("a"));
   EXPECT_FALSE(Scopes("").Allows(""));
+}
+
+TEST(Scopes, TheirNumberIsLimitedInEitherForm) {
+  std::string text = "s0";
+  Json list = {"s0"};
+  for (int i = 1; i < 256; ++i) {
+    list.push_back("s" + std::to_string(i));
+    text += ",s" + std::to_string(i);
+  }
+  EXPECT_EQ(Scopes(text).Names().size(), 256u);
+  EXPECT_EQ(Scopes(list).Names().size(), 256u);
+  list.push_back("s256");
+  EXPECT_STREQ(FaultWith("oa_sync_scopes", text + ",s256"), "invalid_claims");
+  EXPECT_STREQ(FaultWith("oa_sync_scopes", list), "invalid_claims");
 }
 
 TEST(Scopes, ClaimsCannotWidenThem) {

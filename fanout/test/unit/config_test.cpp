@@ -66,6 +66,24 @@ TEST(Config, BadOnesAreOneLineAndExitCodeTwo) {
   EXPECT_EQ(Read({"--database", "dbname=x"}).exit_code, 2);
 }
 
+TEST(Config, ErrorsNameTheSettingNotItsValue) {
+  for (const std::vector<const char*>& bad : std::vector<std::vector<const char*>>{
+           {"--databse=postgres://u:secret@h/d"},
+           {"--databse", "postgres://u:secret@h/d"},
+           {"--loops", "secret"},
+           {"--tail=secret"},
+           {"--log-level", "secret"},
+           {"--listen", "secret"},
+       }) {
+    const auto result = ReadWith(bad);
+    const std::string name = std::string(bad[0]).substr(0, std::string(bad[0]).find('='));
+    EXPECT_EQ(result.exit_code, 2) << name;
+    EXPECT_NE(result.message.find(name), std::string::npos) << result.message;
+    EXPECT_EQ(result.message.find("secret"), std::string::npos) << result.message;
+  }
+  EXPECT_EQ(ReadWith({"secret"}).message.find("secret"), std::string::npos);
+}
+
 TEST(Config, HelpAndVersion) {
   const auto help = Read({"--help"});
   EXPECT_EQ(help.exit_code, 0);

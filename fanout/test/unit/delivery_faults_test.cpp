@@ -119,5 +119,98 @@ TEST(DeliveryFaults, ANewEpochEndsSubscriptionsOfTheOldOne) {
   EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
 }
 
+TEST(DeliveryFaults, TheWindowOfAnotherEpochIsNotUsed) {
+  HubFixture hub;
+  hub.source.Fill("t", 5);
+  const auto watcher = hub.Connect();
+  hub.Join(*watcher, Topics({"t"}));
+  hub.Following("t", 5);
+  for (int i = 0; i < 10; ++i) hub.Live("t");
+  // Another server takes over, without the last five; subscribers are told before the tail notices.
+  hub.source.journal["t"].resize(10);
+  hub.source.epoch = 2;
+  hub.source.Fill("t", 2);
+  hub.clock.Advance(5000);
+  const auto client = hub.Connect();
+  EXPECT_EQ(hub.Join(*client, Topics({"t"}))["response"]["current_watermarks"][0]["epoch"], 2);
+  Follower follower;
+  const auto messages = hub.TakeAll(*client);
+  follower.Take(messages);
+  EXPECT_EQ(follower.cursor, 12u);
+  EXPECT_EQ(messages[0][4]["updates"][11]["epoch"], 2);
+  EXPECT_EQ(messages[0][4]["head_watermarks"], Json::parse(R"([{"topic":"t","watermark":12}])"));
+  hub.TakeAll(*watcher);
+  hub.Following("t", 12);
+  EXPECT_EQ(hub.TakeAll(*watcher).back()[4]["reason_codes"], Json::array({"epoch_diverged"}));
+  hub.Live("t");
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 13u);
+  EXPECT_EQ(follower.watermarks.size(), 13u);
+}
+
+TEST(DeliveryFaults, AnEpochThatChangesBeforeTheTailBeginsIsNoticed) {
+  HubFixture hub;
+  hub.source.Fill("t", 5);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.TakeAll(*client);
+  hub.source.journal["t"].resize(2);
+  hub.source.epoch = 2;
+  hub.Following("t", 2);
+  const auto messages = hub.TakeAll(*client);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0][4]["reason_codes"], Json::array({"epoch_diverged"}));
+  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
+  const auto next = hub.Connect();
+  EXPECT_EQ(hub.Join(*next, Topics({"t"}))["response"]["head_watermarks"][0]["watermark"], 2);
+}
+
+TEST(DeliveryFaults, AnAnswerOfAnEpochThatTheTailHasLeftIsNotBelieved) {
+  HubFixture hub;
+  hub.source.Fill("t", 5);
+  const auto client = hub.Connect();
+  hub.Send(*client, "1", "phx_join", Topics({"t"}));
+  hub.source.Answer();
+  hub.source.epoch = 2;
+  hub.Following("t", 5);
+  hub.Settle();
+  EXPECT_EQ((*hub.Next(*client))[4]["response"]["code"], "internal");
+  EXPECT_EQ(hub.Join(*client, Topics({"t"}))["status"], "ok");
+}
+
+TEST(DeliveryFaults, AJournalThatWentBackEndsSubscriptionsPastItsHead) {
+  HubFixture hub;
+  hub.source.Fill("t", 5);
+  const auto ahead = hub.Connect();
+  const auto behind = hub.Connect();
+  hub.Join(*ahead, Topics({"t"}));
+  hub.Following("t", 5);
+  hub.TakeAll(*ahead);
+  hub.Join(*behind, {{"topics", {"t"}}, {"resume_after", {{"t", 2}}}});
+  hub.source.journal["t"].resize(3);
+  hub.Following("t", 3);
+  EXPECT_EQ(hub.TakeAll(*ahead)[0][4]["reason_codes"], Json::array({"cursor_ahead_of_head"}));
+  Follower follower{2, {}, false};
+  follower.Take(hub.TakeAll(*behind));
+  hub.Live("t");
+  follower.Take(hub.TakeAll(*behind));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{3, 4}));
+}
+
+TEST(DeliveryFaults, WhatIsInMemoryIsNotHeldBackByAGapInTheJournal) {
+  HubFixture hub;
+  hub.source.Fill("t", 10);
+  hub.source.hidden = 6;
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  Follower follower;
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 5u);
+  hub.Following("t", 5);
+  hub.hub.OnEvents({hub.source.journal["t"].begin() + 5, hub.source.journal["t"].end()});
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 10u);
+}
+
 }  // namespace
 }  // namespace oasync

@@ -249,5 +249,17 @@ TEST(Session, AClientThatDoesNotReadIsNotReadEither) {
   EXPECT_TRUE(client->session->WantsInput());
 }
 
+TEST(Session, AWarningWaitsForTheChannel) {
+  HubFixture hub;
+  const auto client = hub.Connect();
+  hub.clock.Advance(280000);
+  client->session->OnTimer();
+  EXPECT_FALSE(hub.Next(*client));
+  EXPECT_EQ(hub.Join(*client)["status"], "ok");
+  EXPECT_EQ((*hub.Next(*client))[4]["expires_in_ms"], 20000);
+  client->session->OnTimer();
+  while (const auto message = hub.Next(*client)) EXPECT_EQ((*message)[3], "sync:heartbeat");
+}
+
 }  // namespace
 }  // namespace oasync

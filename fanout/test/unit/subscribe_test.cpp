@@ -202,5 +202,23 @@ TEST_F(Subscribe, AFollowedTopicNeedsNoQuestion) {
   EXPECT_EQ(hub.source.heads_reads, before + 1);
 }
 
+TEST_F(Subscribe, ATokenReplacedDuringTheWaitCounts) {
+  const auto reauthenticate = [&] {
+    hub.Send(*client, "8", "sync:reauthenticate", {{"token", SignToken(TestClaims(hub.clock.wall_ms / 1000))}});
+    EXPECT_EQ((*hub.Next(*client))[4]["status"], "ok");
+    hub.Settle();
+  };
+  hub.Send(*client, "7", "sync:subscribe", {{"topics", {"other"}}});
+  reauthenticate();
+  EXPECT_EQ((*hub.Next(*client))[4]["response"]["code"], "forbidden_topic");
+  client = hub.Connect();
+  hub.Send(*client, "1", "phx_join", {{"topics", {"other"}}});
+  reauthenticate();
+  EXPECT_EQ((*hub.Next(*client))[4]["response"]["code"], "forbidden_topic");
+  hub.Send(*client, "9", "sync:heartbeat", Json::object());
+  EXPECT_EQ((*hub.Next(*client))[4]["response"]["code"], "bad_topic");
+  EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
+}
+
 }  // namespace
 }  // namespace oasync
