@@ -93,7 +93,7 @@ PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadlin
        " CASE WHEN $1::bool AND NOT pg_is_in_recovery() THEN pg_current_xact_id()::text::bigint ELSE 0 END"},
   };
   for (const auto& [name, sql] : statements) {
-    const PgStatus status = connection_.Prepare(name, sql, deadline);
+    PgStatus status = connection_.Prepare(name, sql, deadline);
     if (!status.ok()) return status;
   }
   return {};

@@ -19,6 +19,7 @@ TEST(MailboxTest, EveryTaskOfEveryThreadArrivesInItsOrder) {
   std::vector<int> last(kThreads, -1);
   int received = 0;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&mailbox, &last, &received, t] {
       for (int i = 0; i < kTasks; ++i) {

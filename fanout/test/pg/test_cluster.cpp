@@ -32,6 +32,7 @@ pid_t Spawn(std::vector<std::string> arguments, const std::string& log) {
   prefix.push_back("--");
   arguments.insert(arguments.begin(), prefix.begin(), prefix.end());
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;

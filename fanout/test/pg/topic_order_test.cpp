@@ -258,6 +258,7 @@ TEST_F(TopicOrderTest, RestartIsAnotherHistory) {
 TEST_F(TopicOrderTest, HundredThousandTopics) {
   TopicOrder order({});
   std::vector<TopicId> ids;
+  ids.reserve(100'000);
   for (int i = 0; i < 100'000; ++i) ids.push_back(Begun(order, "run:" + std::to_string(i) + ":events", 0));
   for (const TopicId id : ids) Offer(order, id, 1);
   EXPECT_EQ(Taken().size(), 100'000u);
