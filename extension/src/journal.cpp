@@ -29,7 +29,7 @@ MemoryContext cache_context = nullptr;
 void OnInvalidation(Datum, Oid relid) {
   // May be called at any time: only mark.
   if (relid != InvalidOid && relid != cache.journal && relid != cache.sequences && relid != cache.publications &&
-      relid != cache.epochs) {
+      relid != cache.epochs && relid != cache.policies) {
     return;
   }
   cache_valid = false;
@@ -96,12 +96,13 @@ bool Fill() {
   found.sequences = get_relname_relid("sync_topic_sequences", schema);
   found.publications = get_relname_relid("sync_publications", schema);
   found.epochs = get_relname_relid("sync_epochs", schema);
-  if (found.journal == InvalidOid || found.sequences == InvalidOid || found.publications == InvalidOid ||
-      found.epochs == InvalidOid) {
-    return false;
+  found.policies = get_relname_relid("sync_topic_policies", schema);
+  for (const Oid relid : {found.journal, found.sequences, found.publications, found.epochs, found.policies}) {
+    if (relid == InvalidOid) return false;
   }
   cache.journal = found.journal;  // from here on invalidations of it are seen
   cache.epochs = found.epochs;
+  cache.policies = found.policies;
   cache.publications = found.publications;
   cache.sequences = found.sequences;
   ReadPartitions(&found);

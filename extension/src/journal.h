@@ -25,6 +25,7 @@ struct Journal {
   Oid sequences;     // sync_topic_sequences
   Oid publications;  // sync_publications
   Oid epochs;        // sync_epochs
+  Oid policies;      // sync_topic_policies
   int partition_count;
   JournalPartition* partitions;
 };
