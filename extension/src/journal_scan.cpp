@@ -209,9 +209,11 @@ JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool wi
   return range;
 }
 
-bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor) {
+bool ReadTopicFloor(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor,
+                    int64* floor_epoch) {
   *next_watermark = 1;
   *floor = 0;
+  *floor_epoch = 0;
   IndexReader reader;
   // Rows are updated here: SnapshotSelf could meet the new version before its commit and the old one after it, and see
   // neither. So "what is committed now" is a snapshot of its own.
@@ -226,11 +228,18 @@ bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_wa
     if (found) {
       *next_watermark = SlotInt8(reader.slot, 2);
       *floor = SlotInt8(reader.slot, 3);
+      // 0.1.0's table, until ALTER EXTENSION oa_sync UPDATE, has no floors above 0.
+      if (RelationGetNumberOfAttributes(reader.rel) >= 5) *floor_epoch = SlotInt8(reader.slot, 5);
     }
     CloseReader(&reader);
   }
   if (snapshot == nullptr) UnregisterSnapshot(latest);
   return found;
+}
+
+bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor) {
+  int64 floor_epoch = 0;
+  return ReadTopicFloor(topic, snapshot, next_watermark, floor, &floor_epoch);
 }
 
 uint64 ReadDurableHead(std::string_view topic) {

@@ -41,6 +41,10 @@ JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool wi
 // The row of a topic in sync_topic_sequences; false (and next_watermark 1, floor 0) when there is none.
 bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor);
 
+// The same, with the epoch of the event at the floor (0 while the floor is 0).
+bool ReadTopicFloor(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor,
+                    int64* floor_epoch);
+
 // The head that allocation goes on from: the larger of the two, whatever the transaction's isolation.
 uint64 ReadDurableHead(std::string_view topic);
 

@@ -70,6 +70,7 @@ struct DatabaseState {
   pg_atomic_uint64 epoch;     // 0: not known
   Oid epoch_journal;          // the journal that `epoch` is of
   uint32 epoch_timeline;      // the WAL time line that `epoch` is of
+  int64 epoch_count;          // rows of sync_epochs when `epoch` was read
   // Counters since the server started.
   pg_atomic_uint64 transactions;
   pg_atomic_uint64 events;

@@ -45,10 +45,15 @@ uint64 FillHoles(std::string_view topic, uint64 after, uint64 through, uint64 li
   JournalAppender* appender = OpenJournalAppender();
   JournalScan* scan = BeginJournalScan(topic, static_cast<int64>(after), nullptr);
   uint64 filled = 0;
+  uint64 fork = 0;  // the first hole below an event of an earlier epoch
   uint64 next = after + 1;
   JournalRow row;
   while (next <= through && filled < limit) {
     const bool found = NextJournalRow(scan, &row);
+    if (found && fork == 0 && next < static_cast<uint64>(row.watermark) &&
+        static_cast<uint64>(DatumGetInt64(row.values[kColEpoch - 1])) < void_row.epoch) {
+      fork = next;
+    }
     const uint64 until = found ? Min(static_cast<uint64>(row.watermark), through + 1) : through + 1;
     for (; next < until && filled < limit; ++next, ++filled) {
       void_row.watermark = next;
@@ -60,6 +65,7 @@ uint64 FillHoles(std::string_view topic, uint64 after, uint64 through, uint64 li
   }
   EndJournalScan(scan);
   CloseJournalAppender(appender);
+  if (fork != 0) NoteFork(GetJournal(), topic, void_row.epoch, fork);
   return filled;
 }
 

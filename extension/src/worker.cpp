@@ -17,6 +17,8 @@ extern "C" {
 #include "utils/wait_event.h"
 }
 
+#include <utility>
+
 #include "epoch.h"
 #include "head_keeper.h"
 #include "settings.h"
@@ -29,16 +31,41 @@ namespace {
 constexpr int kMaintenanceMs = 60000;
 constexpr int kMaintenanceRetryMs = 2000;
 
+// Lower publication_ids are those of the extension's own tables.
+constexpr int kFirstUserPublication = 100;
+
 bool extension_found = false;
 bool epoch_is_open = false;
 
 void Look() {
   const Journal* journal = FindJournal();
   extension_found = journal != nullptr;
+  if (extension_found && EpochIsPublished(journal)) NoticeRestoredEpochs(journal);
   epoch_is_open = extension_found && EpochIsPublished(journal);
 }
 
 void OpenEpoch() { OpenEpochIfNeeded(GetJournal()); }
+
+// A database that a dump is being restored into has to keep the places of the dump's partitions free. They are all
+// attached before a dump's data comes, so whoever has an event or publishes a table is past that. Once there is a
+// partition, there always are more.
+bool needs_partitions = false;
+
+void LookForNeed() {
+  const Journal* journal = GetJournal();
+  needs_partitions = journal->partition_count > 1;
+  if (needs_partitions) return;
+  const char* schema = get_namespace_name(journal->schema);
+  const char* sql = psprintf("SELECT FROM %s UNION ALL SELECT FROM %s WHERE publication_id >= %d LIMIT 1",
+                             quote_qualified_identifier(schema, "sync_stream_events"),
+                             quote_qualified_identifier(schema, "sync_publications"), kFirstUserPublication);
+  SPI_connect();
+  PushActiveSnapshot(GetTransactionSnapshot());
+  if (SPI_execute(sql, true, 1) != SPI_OK_SELECT) elog(ERROR, "could not look for events");
+  needs_partitions = SPI_processed > 0;
+  PopActiveSnapshot();
+  SPI_finish();
+}
 
 void MaintainPartitions() {
   const char* sql = psprintf(
@@ -121,7 +148,9 @@ void Work() {
       while (FillQueuedVoids()) CHECK_FOR_INTERRUPTS();
       FillOverflowedTopics();
     }
-    if (IsDue(&maintained, kMaintenanceMs) && !RunInTransaction("maintain partitions", MaintainPartitions)) {
+    if (!needs_partitions && epoch_is_open) RunInTransaction("look for need of partitions", LookForNeed);
+    if (needs_partitions && IsDue(&maintained, kMaintenanceMs) &&
+        !RunInTransaction("maintain partitions", MaintainPartitions)) {
       // Most likely it gave way to a command that held a lock: again soon.
       maintained = TimestampTzPlusMilliseconds(maintained, kMaintenanceRetryMs - kMaintenanceMs);
     }
@@ -133,7 +162,8 @@ void Work() {
   }
 }
 
-bool look_again = false;  // at this database, when the transaction commits
+bool look_again = false;    // at this database, when the transaction commits
+bool forget_epoch = false;  // of this database, when the transaction commits
 
 }  // namespace
 
@@ -166,10 +196,15 @@ bool RunInTransaction(const char* what, void (*body)()) {
 
 void LookAgainAfterCommit() { look_again = true; }
 
+void ForgetEpochAfterCommit() {
+  MyDatabaseState();  // takes the database's place, or says that there is none
+  forget_epoch = true;
+}
+
 void OnTransactionEnd(bool committed) {
-  if (!look_again) return;
-  look_again = false;
-  if (!committed) return;
+  const bool looks = std::exchange(look_again, false) && committed;
+  if (std::exchange(forget_epoch, false) && committed) pg_atomic_write_u64(&MyDatabaseState()->epoch, 0);
+  if (!looks) return;
   // The place was taken by oa_sync_install(): nothing here can raise an ERROR, which after a commit would be a PANIC.
   MyDatabaseState()->not_before = 0;
   WakeLauncher();

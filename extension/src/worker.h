@@ -22,6 +22,8 @@ void SuspendWorker(Oid database);
 
 // After COMMIT of the transaction, has the launcher look at this database again.
 void LookAgainAfterCommit();
+// After COMMIT of the transaction, this database's epoch is read again.
+void ForgetEpochAfterCommit();
 // Called when a transaction ends.
 void OnTransactionEnd(bool committed);
 

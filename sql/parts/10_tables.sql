@@ -5,10 +5,20 @@ CREATE TABLE @extschema@.sync_epochs (
   system_identifier bigint NOT NULL,
   timeline bigint NOT NULL,
   reason text NOT NULL,
-  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  database oid NOT NULL DEFAULT 0,
+  journal oid NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE @extschema@.sync_epochs IS
-  'Histories of the database. The newest row is the present one; a row is added when a watermark could name a different event than before (promotion, point-in-time recovery, restore into another cluster).';
+  'Histories of the database. The newest row is the present one; a row is added when a watermark could name a different event than before (promotion, point-in-time recovery, restore from a dump, a copy of the database, sync_new_epoch).';
+
+COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number: seconds since 1970 when it was opened, or one more than the newest one''s';
+COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster, as in pg_control_system()';
+COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line';
+COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened';
+COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
+COMMENT ON COLUMN @extschema@.sync_epochs.database IS 'The database''s OID: a copy has another one';
+COMMENT ON COLUMN @extschema@.sync_epochs.journal IS 'The OID of sync_stream_events: a restored journal has another one';
 
 CREATE TABLE @extschema@.sync_stream_events (
   topic text COLLATE "C" NOT NULL,

@@ -1,7 +1,7 @@
 // What all benches stand on: one cluster whose fdatasync() can be made slow, and one database with a table for each
 // way to capture: not at all, by oa_sync, by a counter row in PL/pgSQL, by NOTIFY.
 import { copyFileSync, chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { Cluster, atExit, waitFor } from '../harness/index.mjs';
+import { Cluster, atExit } from '../harness/index.mjs';
 import { fsyncDelayLibrary } from './programs.mjs';
 
 export const database = 'bench';
@@ -80,8 +80,7 @@ export class Ground {
       await cluster.createDatabase(database);
       cluster.psql(database, schema);
       const ground = new Ground(cluster, delayFile);
-      await waitFor(async () => (await ground.query(`SELECT count(*) AS n FROM pg_inherits
-        WHERE inhparent = 'runtime.sync_stream_events'::regclass`))[0].n > 1, { what: 'the journal has partitions' });
+      await ground.query('SELECT runtime.sync_maintain_partitions()');
       return ground;
     } finally {
       delete process.env.LD_PRELOAD;

@@ -23,6 +23,7 @@ test('more databases than places: two have the extension, a third is refused bef
   for (const name of ['one', 'two']) {
     await waitFor(() => psql(name, 'SELECT worker_pid IS NOT NULL FROM runtime.sync_stats;').trim() === 't',
       { what: `the worker of ${name} runs` });
+    psql(name, `SET default_transaction_read_only = off; SELECT runtime.sync_emit('first', 'k', 1, '1');`);
     await waitFor(() => psql(name, 'SELECT count(*) > 1 FROM runtime.sync_journal_partitions;').trim() === 't',
       { what: `the worker of ${name} makes partitions` });
   }

@@ -28,11 +28,11 @@ BEGIN
 END $$;
 SELECT is((SELECT encode(update, 'hex') FROM runtime.sync_replay_updates('p', 0)),
   -- topic = 1, doc_key = 2, doc_version = 3, payload = 4, watermark = 5, payload_hash = 6, op = 8, epoch = 9, inserted_at_us = 10
-  '0a0170' || '12036b6579' || '18ac02' || '220d' || encode('{"a":2,"b":1}', 'hex') || '2801' || '3220' || '' || encode(sha256('{"a":2,"b":1}'), 'hex') || '' || '4001' || '4801' || '50'
+  '0a0170' || '12036b6579' || '18ac02' || '220d' || encode('{"a":2,"b":1}', 'hex') || '2801' || '3220' || '' || encode(sha256('{"a":2,"b":1}'), 'hex') || '' || '4001' || '48' || t.varint(runtime.sync_current_epoch()) || '50'
   || (SELECT t.varint((extract(epoch FROM inserted_at) * 1000000)::bigint) FROM runtime.sync_replay('p', 0)), 'an Update, byte by byte');
 SELECT runtime.sync_emit('p', 'key', NULL, NULL) \g /dev/null
 SELECT is((SELECT encode(update, 'hex') FROM runtime.sync_replay_updates('p', 1)),
-  '0a0170' || '12036b6579' || '1802' || '2802' || '3220' || encode(sha256('null'), 'hex') || '4002' || '4801' || '50'
+  '0a0170' || '12036b6579' || '1802' || '2802' || '3220' || encode(sha256('null'), 'hex') || '4002' || '48' || t.varint(runtime.sync_current_epoch()) || '50'
   || (SELECT t.varint((extract(epoch FROM inserted_at) * 1000000)::bigint) FROM runtime.sync_replay('p', 1)), 'a delete has no payload');
 
 -- A gap ends the run, also when there is more behind it.

@@ -58,8 +58,9 @@ test('topics are trimmed and deduplicated', async () => {
 
 test('every accepted form of resume_after', async () => {
   await stand.insert('resume.forms', 6);
+  const [{ epoch }] = await stand.query('SELECT runtime.sync_current_epoch() AS epoch');
   for (const resume_after of [{ 'resume.forms': 4 }, { 'resume.forms': '4' },
-    [{ topic: 'resume.forms', watermark: 4 }], [{ topic: 'resume.forms', watermark: '4', epoch: 1 }]]) {
+    [{ topic: 'resume.forms', watermark: 4 }], [{ topic: 'resume.forms', watermark: '4', epoch }]]) {
     const raw = await stand.raw();
     await raw.join();
     const { status, response } = await raw.ask('sync:v1', 'sync:subscribe', { topics: ['resume.forms'], resume_after });
