@@ -115,7 +115,8 @@ void AddEpoch(const Journal* journal, const char* reason) {
   char* sql = psprintf(
       "INSERT INTO %s (epoch, system_identifier, timeline, reason, database, journal) "
       "SELECT greatest(coalesce(max(epoch), 0) + 1, "
-      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()))::pg_catalog.int8), $1, $2, $3, $4, $5 FROM %s",
+      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()))::pg_catalog.int8), $1, $2, $3, $4, $5 FROM "
+      "%s",
       table, table);
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
@@ -228,6 +229,7 @@ void NoticeRestoredEpochs(const Journal* journal) {
   if (is_news) {
     // Rows that no process of ours wrote: a dump was loaded, and its journal with it.
     database->recovered = false;
+    database->restoring = true;
     database->epoch_count = row.count;
     if (!IsThisHistory(journal, row)) pg_atomic_write_u64(&database->epoch, 0);
   }

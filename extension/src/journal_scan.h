@@ -42,8 +42,7 @@ JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool wi
 bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor);
 
 // The same, with the epoch of the event at the floor (0 while the floor is 0).
-bool ReadTopicFloor(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor,
-                    int64* floor_epoch);
+bool ReadTopicFloor(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor, int64* floor_epoch);
 
 // The head that allocation goes on from: the larger of the two, whatever the transaction's isolation.
 uint64 ReadDurableHead(std::string_view topic);

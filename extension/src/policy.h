@@ -14,13 +14,13 @@ enum class QosTier : uint8_t { kHot, kWarm, kCold };
 constexpr int64 kNoLimit = -1;
 
 struct Policy {
-  int64 horizon_us;       // events older than it may go; kNoLimit: kept for ever
-  int64 replay_budget;    // events that one resume may replay; kNoLimit
+  int64 horizon_us;     // events older than it may go; kNoLimit: kept for ever
+  int64 replay_budget;  // events that one resume may replay; kNoLimit
   QosTier qos_tier;
-  int64 max_payload;      // bytes; kNoLimit: oa_sync.max_payload alone
-  bool pointer;           // payloads are never in the journal
-  int64 max_inline;       // bytes; a larger payload is not in the journal; kNoLimit
-  int64 publish_rate;     // events a second, of all sessions together; kNoLimit
+  int64 max_payload;            // bytes; kNoLimit: oa_sync.max_payload alone
+  bool pointer;                 // payloads are never in the journal
+  int64 max_inline;             // bytes; a larger payload is not in the journal; kNoLimit
+  int64 publish_rate;           // events a second, of all sessions together; kNoLimit
   const char* snapshot_source;  // null: the published tables themselves
 };
 

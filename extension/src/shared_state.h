@@ -66,6 +66,7 @@ struct DatabaseState {
   int worker_pgprocno;        // for its latch; -1: none
   TimestampTz not_before;     // the launcher starts no worker earlier
   bool recovered;             // holes that a crash left are filled
+  bool restoring;             // a dump is being loaded: holes are looked for when that has ended
   TimestampTz checkpoint_at;  // when heads were last persisted
   pg_atomic_uint64 epoch;     // 0: not known
   Oid epoch_journal;          // the journal that `epoch` is of

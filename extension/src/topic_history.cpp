@@ -44,8 +44,8 @@ struct Retained {
 
 // The last watermark shared with `epoch`; -1 when nothing that could be resumed is.
 int64 SharedThrough(std::string_view topic, const Retained& retained, int64 epoch) {
-  int64 low = retained.first;       // everything below it is shared
-  int64 high = retained.head + 1;   // from here on nothing is known to be
+  int64 low = retained.first;      // everything below it is shared
+  int64 high = retained.head + 1;  // from here on nothing is known to be
   while (low < high) {
     const int64 middle = low + (high - low) / 2;
     const int64 found = EpochFrom(topic, middle);

@@ -11,6 +11,7 @@ extern "C" {
 #include "journal_append.h"
 #include "journal_scan.h"
 #include "payload_hash.h"
+#include "restore_watch.h"
 #include "settings.h"
 #include "topic_heads.h"
 #include "worker.h"
@@ -294,7 +295,7 @@ void FillOverflowedTopics() {
 
 void FillHolesAfterCrash() {
   DatabaseState* database = MyDatabaseState();
-  if (database->recovered) return;
+  if (database->recovered || !RestoreHasSettled()) return;
   holey_count = 0;
   if (!RunInTransaction("look for holes", CollectHoleyTopics)) return;
   bool complete = true;

@@ -25,6 +25,20 @@ struct TopicState {
   uint64_t allocated = 0;
 };
 
+// How much of an earlier epoch the present history of a topic has: every event up to and with `through`.
+struct SharedHistory {
+  uint64_t epoch = 0;
+  uint64_t through = 0;
+};
+
+// Whether a cursor of an earlier epoch is in the present history.
+inline bool Shares(const std::vector<SharedHistory>& histories, uint64_t epoch, uint64_t watermark) {
+  for (const SharedHistory& history : histories) {
+    if (history.epoch == epoch) return watermark <= history.through;
+  }
+  return false;
+}
+
 // Outcome of an asynchronous read. `error` is empty on success, otherwise one line for the log.
 template <typename T>
 struct ReadResult {
@@ -34,6 +48,7 @@ struct ReadResult {
 };
 
 using HeadsCallback = std::function<void(ReadResult<std::vector<TopicState>>)>;
+using HistoriesCallback = std::function<void(ReadResult<std::vector<std::vector<SharedHistory>>>)>;
 using EventsCallback = std::function<void(ReadResult<std::vector<EventRef>>)>;
 
 // Where live events come from at the moment.
@@ -61,6 +76,9 @@ class Source {
   virtual void Unfollow(const std::string& topic) = 0;
   // Heads, floors and epoch of topics, in the order asked.
   virtual void ReadHeads(std::vector<std::string> topics, HeadsCallback done) = 0;
+  // Of each topic, in the order asked, what it shares with which earlier epochs. An epoch that is not there shares
+  // nothing that could be resumed.
+  virtual void ReadHistories(std::vector<std::string> topics, HistoriesCallback done) = 0;
   // Journal events after `after`, dense from after + 1 (voids included), at most max_events, at most about
   // max_bytes (at least one event if there is one). Stops at the first gap. Only durable commits are returned.
   virtual void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,

@@ -4,7 +4,7 @@
 // a direct child, so that its end is seen, and is killed and removed with this process.
 import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync,
-  rmSync } from 'node:fs';
+  rmSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { atExit } from './cleanup.mjs';
 import { pgBinDir } from './paths.mjs';
@@ -117,6 +117,44 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /**
+   * A base backup of this running cluster as a cluster of its own, started unless `start` is false.
+   * @param {{standby?: boolean, settings?: Record<string, string | number | boolean>, start?: boolean}} [options]
+   *   standby: follows this cluster by streaming (its application name is `name`); otherwise `settings` say how to
+   *   recover (restore_command, recovery_target_...), and it recovers when one of them is there.
+   * @returns {Promise<Cluster>}
+   */
+  async backup({ standby = false, settings = {}, start = true } = {}) {
+    const dir = mkdtempSync('/tmp/oa-sync-');
+    const copy = new Cluster(dir, { ...this.settings, unix_socket_directories: dir, ...settings });
+    const { uid, gid } = this.account;
+    chmodSync(dir, 0o755);
+    if (uid !== undefined && gid !== undefined) chownSync(dir, uid, gid);
+    try {
+      copy.#run(`${pgBinDir}/pg_basebackup`, ['-d', this.conninfo('postgres'), '-D', copy.dataDir, '-c', 'fast', '-X', 'stream']);
+      if (standby) Object.assign(copy.settings, { primary_conninfo: this.conninfo('postgres') });
+      const signal = standby ? 'standby.signal' : Object.keys(settings).some((s) => s.startsWith('recovery_') || s === 'restore_command')
+        ? 'recovery.signal' : undefined;
+      if (signal) {
+        writeFileSync(`${copy.dataDir}/${signal}`, '');
+        if (uid !== undefined && gid !== undefined) chownSync(`${copy.dataDir}/${signal}`, uid, gid);
+      }
+      copy.configure(copy.settings);
+      if (start) await copy.start();
+    } catch (error) {
+      await copy.destroy();
+      throw error;
+    }
+    return copy;
+  }
+
+  /** Ends recovery: the standby becomes a primary with a time line of its own. */
+  async promote() {
+    const client = await this.connect('postgres');
+    await client.query('SELECT pg_promote()');
+    await client.end();
   }
 
   /** Runs a program as the server's account. @param {string} program @param {string[]} args */

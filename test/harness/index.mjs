@@ -4,7 +4,7 @@ export { atExit } from './cleanup.mjs';
 export { SyncClient } from './client.mjs';
 export { Cluster, childrenOf } from './cluster.mjs';
 export { Fanout } from './fanout.mjs';
-export { fanoutBinary, root, sanitized } from './paths.mjs';
+export { fanoutBinary, pgBinDir, root, sanitized } from './paths.mjs';
 export { RawSocket, RawTcp, clientFrame, upgradeRequest } from './raw.mjs';
 export { Stand, range } from './stand.mjs';
 export { Keyring, sign } from './token.mjs';

@@ -42,24 +42,8 @@ void Hub::OnFollowing(const TopicState& state) {
   topic->head = is_same && !is_repeat ? std::max(topic->head, state.head) : state.head;
   topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
   topic->epoch = state.epoch;
-  DropDiverged(topic, state, is_repeat);
+  OnOtherEpoch(it->second, state, is_repeat);
   WakeSubscriptions(topic);
-}
-
-// Ends the subscriptions that do not go on in the history that the tail now follows. One of a later epoch subscribed
-// after a change that the tail has yet to notice: it waits for that.
-void Hub::DropDiverged(Topic* topic, const TopicState& state, bool is_repeat) {
-  const uint64_t last = std::max(state.head, state.allocated);
-  for (Subscription* subscription : std::vector<Subscription*>(topic->subscriptions)) {
-    // The first state may be older than the one that the subscription was accepted with; a repeat is not.
-    const bool is_ahead = is_repeat && subscription->epoch == state.epoch &&
-                          (subscription->cursor > last || (subscription->page && subscription->page->through() > last));
-    if (subscription->epoch < state.epoch) {
-      subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
-    } else if (is_ahead) {
-      subscription->session->DropStale(subscription, StaleReason::kCursorAheadOfHead, state);
-    }
-  }
 }
 
 void Hub::WarnOfRead(const char* what, const std::string& error) {
@@ -152,13 +136,16 @@ void Hub::Detach(Subscription* subscription) {
   list[subscription->index_in_topic] = list.back();
   list[subscription->index_in_topic]->index_in_topic = subscription->index_in_topic;
   list.pop_back();
-  if (subscription->read) {
-    auto& waiters = subscription->read->waiters;
-    waiters.erase(std::find(waiters.begin(), waiters.end(), subscription));
-    subscription->read.reset();
-  }
+  StopReading(subscription);
   topic->idle_since_ms = NowMs();
   counters().subscriptions.Add(-1);
+}
+
+void Hub::StopReading(Subscription* subscription) {
+  if (!subscription->read) return;
+  auto& waiters = subscription->read->waiters;
+  waiters.erase(std::find(waiters.begin(), waiters.end(), subscription));
+  subscription->read.reset();
 }
 
 void Hub::ReadStates(std::vector<std::string> topics, StatesCallback done) {
@@ -282,21 +269,28 @@ void Hub::RetryLater(Subscription* subscription) {
 void Hub::RetryTopic(const TopicRef& topic) {
   topic->retry_at_ms = 0;
   // What is missing may be a commit on its way, or gone by retention: the floor tells.
-  ReadStates({topic->name}, [weak = std::weak_ptr(topic)](ReadResult<std::vector<TopicState>> result) {
+  ReadStates({topic->name}, [this, weak = std::weak_ptr(topic)](ReadResult<std::vector<TopicState>> result) {
     const TopicRef found = weak.lock();
     if (!found) return;
+    bool needs_review = false;
     for (Subscription* subscription : std::vector<Subscription*>(found->subscriptions)) {
       if (!subscription->waits_for_retry) continue;
       subscription->waits_for_retry = false;
       const TopicState state = result.ok() ? result.value.front() : TopicState();
       if (subscription->epoch < state.epoch) {
-        subscription->session->DropStale(subscription, StaleReason::kEpochDiverged, state);
+        // Reviewed when the tail has taken note of the epoch as well, which may have been before.
+        if (found->epoch == state.epoch) {
+          needs_review = true;
+        } else {
+          RetryLater(subscription);
+        }
       } else if (subscription->epoch == state.epoch && subscription->cursor < state.floor) {
         subscription->session->DropStale(subscription, StaleReason::kRetentionFloorBreach, state);
       } else {
         subscription->session->OnTopicAdvanced(subscription);
       }
     }
+    if (needs_review) ReviewEarlierEpochs(found, result.value.front());
   });
 }
 

@@ -85,8 +85,12 @@ class Hub {
   // Heads and floors read after this call began, in the order asked. Questions that arrive while one is with the
   // database are asked together in the next one.
   void ReadStates(std::vector<std::string> topics, StatesCallback done);
+  // What the topics share with earlier epochs, in the order asked.
+  void ReadHistories(std::vector<std::string> topics, HistoriesCallback done);
   // Reads the journal after subscription->cursor; Session::OnPage or OnReplayGap follows.
   void ReadJournal(Subscription* subscription);
+  // Takes the subscription off the read it waits for, if it does.
+  void StopReading(Subscription* subscription);
   // Makes the subscription ready again after a pause.
   void RetryLater(Subscription* subscription);
 
@@ -105,7 +109,9 @@ class Hub {
   void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
                  ReadResult<std::vector<EventRef>> result);
-  void DropDiverged(Topic* topic, const TopicState& state, bool is_repeat);
+  void OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_repeat);
+  void ReviewEarlierEpochs(const TopicRef& topic, const TopicState& state);
+  void ContinueOrDrop(Topic* topic, const TopicState& state, const ReadResult<std::vector<SharedHistory>>& histories);
   void WarnOfRead(const char* what, const std::string& error);
   void WakeSubscriptions(Topic* topic);
   void RetryTopic(const TopicRef& topic);

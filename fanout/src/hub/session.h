@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "auth/token.h"
@@ -63,6 +64,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnPage(Subscription* subscription, const PageRef& page);
   // The journal had nothing after the subscription's cursor, or could not be read.
   void OnReplayGap(Subscription* subscription);
+  // The subscription's place is in the topic's new epoch too: it goes on from there.
+  void ContinueIn(Subscription* subscription, const TopicState& state);
   // The subscription cannot go on: tells the client and ends it.
   void DropStale(Subscription* subscription, StaleReason reason, const TopicState& state);
 
@@ -88,7 +91,9 @@ class Session : public std::enable_shared_from_this<Session> {
     bool is_join = false;
     SubscribeRequest request;
     std::vector<TopicRef> topics;  // as in request
-    uint32_t generation = 0;       // of the channel that asked
+    // Of topics whose cursor is of another epoch; asked for after their states.
+    std::unordered_map<std::string, std::vector<SharedHistory>> histories;
+    uint32_t generation = 0;  // of the channel that asked
   };
 
   // session.cpp: the channel
@@ -117,6 +122,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool CheckTopics(const PendingSubscribe& pending);
   bool CheckScopes(const PendingSubscribe& pending);
   bool StatesAreKnown(const PendingSubscribe& pending, std::vector<TopicState>* states) const;
+  // Whether the channel that asked is still there and the token still good for it; replies otherwise.
+  bool MayFinish(const PendingSubscribe& pending);
+  void OnStates(const std::shared_ptr<PendingSubscribe>& pending, const ReadResult<std::vector<TopicState>>& result);
+  bool AskHistories(const std::shared_ptr<PendingSubscribe>& pending, const std::vector<TopicState>& states);
+  void FailToRead(const PendingSubscribe& pending);
   void FinishSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
   void RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale);
   void AcceptSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);

@@ -90,6 +90,18 @@ void Session::DropStale(Subscription* subscription, StaleReason reason, const To
   RemoveSubscription(subscription);
 }
 
+void Session::ContinueIn(Subscription* subscription, const TopicState& state) {
+  // What was read but not sent is of the earlier epoch, and read again.
+  if (subscription->read != nullptr || subscription->page != nullptr) {
+    hub_.StopReading(subscription);
+    ReleasePage(subscription);
+  }
+  subscription->cursor = subscription->sent;
+  subscription->epoch = state.epoch;
+  subscription->goal = std::max(subscription->sent, state.head);
+  OnTopicAdvanced(subscription);
+}
+
 FrameRef Session::NextFrame() {
   if (!control_.empty()) {
     FrameRef frame = std::move(control_.front());

@@ -12,10 +12,17 @@ constexpr int64_t kFloorTrustedMs = 1000;
 constexpr int kBackoffBaseMs = 400;
 constexpr int kBackoffJitterMs = 250;
 
+const std::vector<SharedHistory> kNothingShared;
+
+bool IsOfOtherEpoch(const RequestedCursor& cursor, const TopicState& state) {
+  return cursor.epoch != 0 && cursor.epoch != state.epoch;
+}
+
 // Why the cursor cannot be resumed; kNone when it can.
 enum class Verdict : uint8_t { kFine, kStale };
-Verdict Judge(const RequestedCursor& cursor, const TopicState& state, StaleReason* reason) {
-  if (cursor.epoch != 0 && cursor.epoch != state.epoch) {
+Verdict Judge(const RequestedCursor& cursor, const TopicState& state, const std::vector<SharedHistory>& histories,
+              StaleReason* reason) {
+  if (IsOfOtherEpoch(cursor, state) && !Shares(histories, cursor.epoch, cursor.watermark)) {
     *reason = StaleReason::kEpochDiverged;
   } else if (cursor.watermark > std::max(state.head, state.allocated)) {
     *reason = StaleReason::kCursorAheadOfHead;
@@ -102,25 +109,52 @@ void Session::BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending) {
   if (StatesAreKnown(*pending, &states)) return FinishSubscribe(*pending, states);
   ++outstanding_;
   hub_.ReadStates(std::move(names), [weak = weak_from_this(), pending](const auto& result) {
-    const auto self = weak.lock();
-    if (!self) return;
-    --self->outstanding_;
-    // The channel that asked may have been left or replaced.
-    if (pending->generation != self->generation_) return;
-    // The token may have been replaced by a lesser one.
-    if (!self->CheckScopes(*pending)) {
-      if (pending->is_join) self->joined_ = false;
-      return;
-    }
-    if (result.ok() && !IsOutdated(pending->topics, result.value)) {
-      return self->FinishSubscribe(*pending, result.value);
-    }
-    self->hub_.environment().shared.denials.Add("internal");
-    Json error = ErrorJson("internal", "the journal cannot be read at the moment");
-    error["retry_after_ms"] = 1000;
-    if (pending->is_join) self->joined_ = false;
-    self->FailSubscribe(*pending, error);
+    if (const auto self = weak.lock()) self->OnStates(pending, result);
   });
+}
+
+bool Session::MayFinish(const PendingSubscribe& pending) {
+  --outstanding_;
+  // The channel that asked may have been left or replaced.
+  if (pending.generation != generation_) return false;
+  // The token may have been replaced by a lesser one.
+  if (CheckScopes(pending)) return true;
+  if (pending.is_join) joined_ = false;
+  return false;
+}
+
+void Session::FailToRead(const PendingSubscribe& pending) {
+  hub_.environment().shared.denials.Add("internal");
+  Json error = ErrorJson("internal", "the journal cannot be read at the moment");
+  error["retry_after_ms"] = 1000;
+  if (pending.is_join) joined_ = false;
+  FailSubscribe(pending, error);
+}
+
+void Session::OnStates(const std::shared_ptr<PendingSubscribe>& pending,
+                       const ReadResult<std::vector<TopicState>>& result) {
+  if (result.ok() && pending->generation == generation_ && AskHistories(pending, result.value)) return;
+  if (!MayFinish(*pending)) return;
+  if (!result.ok() || IsOutdated(pending->topics, result.value)) return FailToRead(*pending);
+  FinishSubscribe(*pending, result.value);
+}
+
+// Asks what becomes of cursors of other epochs. False when there are none.
+bool Session::AskHistories(const std::shared_ptr<PendingSubscribe>& pending, const std::vector<TopicState>& states) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const auto& cursor = pending->request.topics[i].cursor;
+    if (cursor && IsOfOtherEpoch(*cursor, states[i])) names.push_back(states[i].topic);
+  }
+  if (names.empty()) return false;
+  hub_.ReadHistories(names, [weak = weak_from_this(), pending, states, names](auto result) {
+    const auto self = weak.lock();
+    if (!self || !self->MayFinish(*pending)) return;
+    if (!result.ok() || IsOutdated(pending->topics, states)) return self->FailToRead(*pending);
+    for (size_t i = 0; i < names.size(); ++i) pending->histories[names[i]] = std::move(result.value[i]);
+    self->FinishSubscribe(*pending, states);
+  });
+  return true;
 }
 
 // Whether every topic's state is known well enough without asking the database, as it is for clients that come back to
@@ -145,8 +179,10 @@ void Session::FinishSubscribe(const PendingSubscribe& pending, const std::vector
   std::vector<StaleTopic> stale;
   for (size_t i = 0; i < states.size(); ++i) {
     const auto& cursor = pending.request.topics[i].cursor;
+    const auto found = pending.histories.find(states[i].topic);
     StaleReason reason;
-    if (cursor && Judge(*cursor, states[i], &reason) == Verdict::kStale) {
+    if (cursor && Judge(*cursor, states[i], found == pending.histories.end() ? kNothingShared : found->second,
+                        &reason) == Verdict::kStale) {
       const TopicState& state = states[i];
       stale.push_back({state.topic, reason, cursor->watermark, state.floor, state.head, state.epoch});
     }

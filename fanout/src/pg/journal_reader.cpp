@@ -252,6 +252,16 @@ void JournalReader::Heads(std::vector<std::string> topics, HeadsCallback done) {
       std::move(done));
 }
 
+void JournalReader::Histories(std::vector<std::string> topics, HistoriesCallback done) {
+  Submit<std::vector<std::vector<SharedHistory>>>(
+      {},
+      [topics = std::move(topics)](JournalSession& session, TimePoint deadline,
+                                   std::vector<std::vector<SharedHistory>>* histories) {
+        return session.Histories(topics, deadline, histories);
+      },
+      std::move(done));
+}
+
 void JournalReader::After(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
                           EventsCallback done) {
   std::string key = "after|" + topic + '|' + std::to_string(after) + '|' + std::to_string(max_events) + '|' +

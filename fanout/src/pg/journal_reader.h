@@ -61,6 +61,7 @@ class JournalReader {
   void Stop();
 
   void Heads(std::vector<std::string> topics, HeadsCallback done);
+  void Histories(std::vector<std::string> topics, HistoriesCallback done);
   void After(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes, EventsCallback done);
   void Poll(std::vector<TopicCursor> cursors, uint32_t max_events, uint64_t max_bytes, PollCallback done);
   void Horizon(bool assign, HorizonCallback done);

@@ -51,6 +51,8 @@ PgStatus JournalSession::Connect(Conninfo* info, int statement_timeout_ms, TimeP
   std::string schema;
   status = FindSchema(deadline, &schema);
   if (!status.ok()) return status;
+  status = LookForHistories(schema, deadline);
+  if (!status.ok()) return status;
   status = PrepareAll(schema, deadline);
   if (!status.ok()) return status;
   std::vector<TopicState> states;
@@ -78,6 +80,19 @@ PgStatus JournalSession::FindSchema(TimePoint deadline, std::string* quoted) {
   return {};
 }
 
+// An extension of 0.1.0, or a role that was granted its functions only, has no histories to tell.
+PgStatus JournalSession::LookForHistories(const std::string& schema, TimePoint deadline) {
+  std::string function = schema + ".sync_topic_histories(text[])";
+  for (size_t at = 0; (at = function.find('\'', at)) != std::string::npos; at += 2) function.insert(at, 1, '\'');
+  PgResult result;
+  PgStatus status = connection_.Execute(
+      "SELECT pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('" + function + "'), 'EXECUTE')", deadline,
+      &result);
+  if (!status.ok()) return status;
+  has_histories_ = PQntuples(result.get()) == 1 && Field(result.get(), 0, 0) == "t";
+  return {};
+}
+
 PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadline) {
   const std::pair<const char*, std::string> statements[] = {
       {"heads", "SELECT head, floor, epoch, allocated FROM " + schema + ".sync_topic_heads($1::text[])"},
@@ -96,7 +111,12 @@ PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadlin
     PgStatus status = connection_.Prepare(name, sql, deadline);
     if (!status.ok()) return status;
   }
-  return {};
+  if (!has_histories_) return {};
+  return connection_.Prepare("histories",
+                             "SELECT t.n, h.epoch, h.through FROM unnest($1::text[]) WITH ORDINALITY AS t(topic, n),"
+                             " LATERAL " +
+                                 schema + ".sync_topic_histories(ARRAY[t.topic]) AS h",
+                             deadline);
 }
 
 PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint deadline,
@@ -116,6 +136,26 @@ PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint
     const auto allocated = UnsignedField(result.get(), row, 3);
     if (!head || !floor || !epoch || !allocated) return Malformed("sync_topic_heads");
     states->push_back({topics[i], *head, *floor, *epoch, *allocated});
+  }
+  return {};
+}
+
+PgStatus JournalSession::Histories(const std::vector<std::string>& topics, TimePoint deadline,
+                                   std::vector<std::vector<SharedHistory>>* histories) {
+  histories->assign(topics.size(), {});
+  if (!has_histories_) return {};
+  if (!std::all_of(topics.begin(), topics.end(), IsTopic)) return {PgFault::kServer, "not a topic"};
+  PgResult result;
+  PgStatus status = connection_.ExecutePrepared("histories", {BinaryTextArray(topics)}, deadline, &result);
+  if (!status.ok()) return status;
+  for (int row = 0; row < PQntuples(result.get()); ++row) {
+    const auto ordinal = UnsignedField(result.get(), row, 0);
+    const auto epoch = UnsignedField(result.get(), row, 1);
+    const auto through = UnsignedField(result.get(), row, 2);
+    if (!ordinal || *ordinal == 0 || *ordinal > topics.size() || !epoch || !through) {
+      return Malformed("sync_topic_histories");
+    }
+    (*histories)[*ordinal - 1].push_back({*epoch, *through});
   }
   return {};
 }

@@ -49,6 +49,9 @@ class JournalSession {
   uint64_t epoch() const { return epoch_; }
 
   PgStatus Heads(const std::vector<std::string>& topics, TimePoint deadline, std::vector<TopicState>* states);
+  // For each topic what it shares with earlier epochs; nothing when the extension or the role's rights are of 0.1.0.
+  PgStatus Histories(const std::vector<std::string>& topics, TimePoint deadline,
+                     std::vector<std::vector<SharedHistory>>* histories);
   PgStatus After(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes, TimePoint deadline,
                  std::vector<EventRef>* events);
   // After() for many topics in one round trip; topics without news are absent from `runs`. Updates that can't be
@@ -62,12 +65,14 @@ class JournalSession {
 
  private:
   PgStatus FindSchema(TimePoint deadline, std::string* quoted);
+  PgStatus LookForHistories(const std::string& schema, TimePoint deadline);
   PgStatus PrepareAll(const std::string& schema, TimePoint deadline);
   PgStatus Malformed(const char* what);
 
   PgConnection connection_;
   const std::string configured_schema_;
   uint64_t epoch_ = 0;
+  bool has_histories_ = false;
 };
 
 }  // namespace oasync::pg

@@ -133,6 +133,10 @@ void PgSource::ReadHeads(std::vector<std::string> topics, HeadsCallback done) {
   impl_->subscribers().Heads(std::move(topics), std::move(done));
 }
 
+void PgSource::ReadHistories(std::vector<std::string> topics, HistoriesCallback done) {
+  impl_->subscribers().Histories(std::move(topics), std::move(done));
+}
+
 void PgSource::ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
                          EventsCallback done) {
   impl_->subscribers().After(topic, after, max_events, max_bytes, std::move(done));

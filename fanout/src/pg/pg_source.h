@@ -68,6 +68,7 @@ class PgSource : public Source {
   void Follow(const std::string& topic) override;
   void Unfollow(const std::string& topic) override;
   void ReadHeads(std::vector<std::string> topics, HeadsCallback done) override;
+  void ReadHistories(std::vector<std::string> topics, HistoriesCallback done) override;
   void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
                  EventsCallback done) override;
 

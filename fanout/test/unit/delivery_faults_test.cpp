@@ -119,6 +119,80 @@ TEST(DeliveryFaults, ANewEpochEndsSubscriptionsOfTheOldOne) {
   EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
 }
 
+TEST(DeliveryFaults, ANewEpochThatLostNothingIsNotNoticed) {
+  HubFixture hub;
+  hub.source.Fill("t", 3);
+  const auto live = hub.Connect();
+  const auto behind = hub.Connect();
+  hub.Join(*live, Topics({"t"}));
+  hub.Following("t", 3);
+  hub.TakeAll(*live);
+  hub.Join(*behind, {{"topics", {"t"}}, {"resume_after", {{"t", 1}}}});
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 3}};
+  hub.source.Fill("t", 2);
+  hub.Following("t", 5);
+  Follower follower;
+  follower.cursor = 3;
+  follower.Take(hub.TakeAll(*live));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{4, 5}));
+  Follower second;
+  second.cursor = 1;
+  second.Take(hub.TakeAll(*behind));
+  EXPECT_EQ(second.watermarks, (std::vector<uint64_t>{2, 3, 4, 5}));
+  hub.Live("t");
+  follower.Take(hub.TakeAll(*live));
+  EXPECT_EQ(follower.cursor, 6u);
+  EXPECT_EQ(hub.counters.subscriptions.Get(), 2);
+}
+
+TEST(DeliveryFaults, OnlyWhoIsBeyondTheSharedHistoryIsDropped) {
+  HubFixture hub;
+  hub.source.Fill("t", 5);
+  const auto ahead = hub.Connect();
+  const auto at_end = hub.Connect();
+  hub.Join(*ahead, Topics({"t"}));
+  hub.Following("t", 5);
+  hub.TakeAll(*ahead);
+  hub.source.hidden = 5;
+  hub.Join(*at_end, {{"topics", {"t"}}, {"resume_after", {{"t", 4}}}});
+  // The standby that takes over lacks the last event, and writes another one in its place.
+  hub.source.hidden = 0;
+  hub.source.journal["t"].resize(4);
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 4}};
+  hub.source.Fill("t", 1);
+  hub.Following("t", 5);
+  EXPECT_EQ(hub.TakeAll(*ahead).back()[4]["reason_codes"], Json::array({"epoch_diverged"}));
+  Follower follower;
+  follower.cursor = 4;
+  follower.Take(hub.TakeAll(*at_end));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{5}));
+}
+
+TEST(DeliveryFaults, AReviewThatFailsIsRepeated) {
+  HubFixture hub;
+  hub.source.Fill("t", 3);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", 3);
+  hub.TakeAll(*client);
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 3}};
+  hub.source.error = "the database is away";
+  hub.Following("t", 3);
+  EXPECT_TRUE(hub.TakeAll(*client).empty());
+  hub.source.error.clear();
+  hub.clock.Advance(5000);
+  hub.hub.Tick();
+  hub.Settle();
+  hub.Live("t");
+  Follower follower;
+  follower.cursor = 3;
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.cursor, 4u);
+}
+
 TEST(DeliveryFaults, TheWindowOfAnotherEpochIsNotUsed) {
   HubFixture hub;
   hub.source.Fill("t", 5);

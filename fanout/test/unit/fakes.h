@@ -82,6 +82,16 @@ class FakeSource final : public Source {
       done(std::move(result));
     });
   }
+  void ReadHistories(std::vector<std::string> topics, HistoriesCallback done) override {
+    answers.push_back([this, topics = std::move(topics), done = std::move(done)] {
+      ReadResult<std::vector<std::vector<SharedHistory>>> result;
+      result.error = error;
+      for (const auto& topic : topics) {
+        if (result.ok()) result.value.push_back(histories[topic]);
+      }
+      done(std::move(result));
+    });
+  }
   void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t,
                  EventsCallback done) override {
     reads.emplace_back(topic, after);
@@ -115,6 +125,7 @@ class FakeSource final : public Source {
 
   std::map<std::string, std::vector<EventRef>> journal;
   std::map<std::string, uint64_t> floors;
+  std::map<std::string, std::vector<SharedHistory>> histories;
   uint64_t epoch = 1;
   uint64_t hidden = 0;  // a watermark that is not visible yet
   std::string error;

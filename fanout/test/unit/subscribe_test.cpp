@@ -130,6 +130,24 @@ TEST_F(Subscribe, CursorsOfAnotherHistoryAreStale) {
   EXPECT_EQ(reason({{"topic", "t"}, {"watermark", 3}, {"epoch", 2}}), "fine");
 }
 
+TEST_F(Subscribe, CursorsOfASharedHistoryGoOn) {
+  hub.source.Fill("t", 3);
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 2}};
+  const auto ask = [&](uint64_t watermark) {
+    return Ask({{"topics", {"t"}},
+                {"resume_after", Json::array({{{"topic", "t"}, {"watermark", watermark}, {"epoch", 1}}})}})[4];
+  };
+  const Json fine = ask(2);
+  EXPECT_EQ(fine["status"], "ok");
+  EXPECT_EQ(fine["response"]["current_watermarks"], Json::parse(R"([{"topic":"t","watermark":2,"epoch":2}])"));
+  hub.TakeAll(*client);
+  EXPECT_EQ(ask(3)["response"]["reason_codes"][0], "epoch_diverged");
+  hub.TakeAll(*client);
+  hub.source.error = "the database is away";
+  EXPECT_EQ(ask(2)["response"]["code"], "internal");
+}
+
 TEST_F(Subscribe, AStaleJoinIsAJoin) {
   hub.source.Fill("t", 3);
   client = hub.Connect();

@@ -1,0 +1,63 @@
+#include "restore_watch.h"
+
+#include "pg.h"
+
+extern "C" {
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+}
+
+#include "journal.h"
+#include "shared_state.h"
+#include "worker.h"
+
+namespace oasync {
+namespace {
+
+constexpr int kQuietMs = 5000;
+// A trigger that somebody dropped by hand never comes back.
+constexpr int kPatienceMs = 600000;
+
+int64 journal_bytes = -1;
+bool is_complete = false;  // every published table has its trigger
+TimestampTz quiet_since = 0;
+
+void Look() {
+  const char* schema = get_namespace_name(GetJournal()->schema);
+  const char* sql = psprintf(
+      "SELECT (SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(i.inhrelid)), 0)::pg_catalog.int8 "
+      "FROM pg_catalog.pg_inherits i WHERE i.inhparent = %u), "
+      "NOT EXISTS (SELECT FROM %s p WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.relation) "
+      "AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = p.relation AND t.tgname = "
+      "'!oa_sync_row'))",
+      GetJournal()->journal, quote_qualified_identifier(schema, "sync_publications"));
+  SPI_connect();
+  PushActiveSnapshot(GetTransactionSnapshot());
+  if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed != 1) elog(ERROR, "could not look at the journal");
+  bool isnull = true;
+  const HeapTuple row = SPI_tuptable->vals[0];
+  const int64 bytes = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+  is_complete = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+  PopActiveSnapshot();
+  SPI_finish();
+  if (bytes != journal_bytes) quiet_since = GetCurrentTimestamp();
+  journal_bytes = bytes;
+}
+
+}  // namespace
+
+bool RestoreHasSettled() {
+  DatabaseState* database = MyDatabaseState();
+  if (!database->restoring) return true;
+  if (!RunInTransaction("look whether a restore has ended", Look)) return false;
+  const TimestampTz now = GetCurrentTimestamp();
+  if (!TimestampDifferenceExceeds(quiet_since, now, is_complete ? kQuietMs : kPatienceMs)) return false;
+  journal_bytes = -1;
+  database->restoring = false;
+  ereport(LOG, (errmsg("oa_sync: a dump was loaded, looking for holes in its journal")));
+  return true;
+}
+
+}  // namespace oasync
