@@ -15,6 +15,7 @@ extern "C" {
 #include "commit.h"
 #include "epoch.h"
 #include "journal.h"
+#include "policy.h"
 #include "publication.h"
 #include "settings.h"
 #include "shared_state.h"
@@ -81,6 +82,7 @@ void _PG_init(void) {
   InstallWorkers();
   WatchJournal();
   WatchPublications();
+  WatchPolicies();
 }
 
 PG_FUNCTION_INFO_V1(oa_sync_install);
