@@ -15,9 +15,9 @@ extern "C" {
 
 #include "canonical_json.h"
 #include "commit.h"
+#include "event_limits.h"
 #include "event_log.h"
 #include "payload_hash.h"
-#include "settings.h"
 
 namespace oasync {
 namespace {
@@ -188,21 +188,21 @@ void AppendPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
 }
 
 void LogUpsert(std::string_view topic, std::string_view doc_key, int64 doc_version, std::string_view payload) {
-  if (payload.size() > static_cast<size_t>(max_payload_kb) * 1024) {
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                    errmsg("the payload of document \"%.*s\" has %zu bytes", static_cast<int>(doc_key.size()),
-                           doc_key.data(), payload.size()),
-                    errdetail("oa_sync.max_payload is %d kB.", max_payload_kb),
-                    errhint("Publish fewer columns, or raise oa_sync.max_payload.")));
-  }
+  const bool in_journal = AdmitUpsert(topic, doc_key, payload.size());
   uint8 hash[kHashBytes];
   HashPayload(payload, hash);
+  if (!in_journal) {
+    // The hash is of the document that clients will fetch.
+    LogEvent({topic, doc_key, doc_version, Op::kUpsert, nullptr, hash});
+    return;
+  }
   Bytes scratch;
   const std::string_view stored = JsonToServerEncoding(scratch, payload);
   LogEvent({topic, doc_key, doc_version, Op::kUpsert, &stored, hash});
 }
 
 void LogWithoutPayload(std::string_view topic, std::string_view doc_key, int64 doc_version, Op op) {
+  AdmitEvent(topic);
   LogEvent({topic, doc_key, doc_version, op, nullptr, NullPayloadHash()});
 }
 

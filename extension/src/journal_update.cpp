@@ -42,6 +42,8 @@ void AppendJournalUpdate(Bytes& out, const Datum* values, const bool* isnull, in
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                     errmsg("the journal holds an unknown op \"%s\"", TextDatumGetCString(value[kColOp]))));
   }
+  // An upsert without payload is one whose payload was left out, by policy.
+  fields.hydration_required = fields.op == Op::kUpsert && isnull[kColPayload - 1];
   fields.epoch = static_cast<uint64>(DatumGetInt64(value[kColEpoch]));
   fields.inserted_at_us = DatumGetTimestampTz(value[kColInsertedAt]) + kUnixEpochOffsetUs;
   fields.commit_time_us = commit_time_us;

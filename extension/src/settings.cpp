@@ -9,6 +9,7 @@ extern "C" {
 namespace oasync {
 
 int max_hot_topics = 65536;
+int max_rate_limited_topics = 8192;
 int max_databases = 64;
 int void_queue_size = 8192;
 int checkpoint_interval_s = 10;
@@ -34,6 +35,9 @@ void DefineSettings() {
             "Topics whose heads are kept in shared memory at once.",
             "Idle topics make room for others; a topic takes about 300 bytes. A single transaction can't write to "
             "more topics than this.");
+  DefineInt("oa_sync.max_rate_limited_topics", &max_rate_limited_topics, 64, 16 * 1024 * 1024, PGC_POSTMASTER, 0,
+            "Topics whose publish rate is counted at once.",
+            "A topic takes about 20 bytes, and only while it was written to within the last second.");
   DefineInt("oa_sync.max_databases", &max_databases, 1, 10000, PGC_POSTMASTER, 0,
             "Databases of this cluster that may have the extension.", nullptr);
   DefineInt("oa_sync.void_queue_size", &void_queue_size, 16, 1024 * 1024, PGC_POSTMASTER, 0,

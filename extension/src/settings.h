@@ -6,6 +6,7 @@
 namespace oasync {
 
 extern int max_hot_topics;             // topics whose heads are in shared memory at once (postmaster)
+extern int max_rate_limited_topics;    // topics whose publish rate is counted at once (postmaster)
 extern int max_databases;              // databases that may have the extension (postmaster)
 extern int void_queue_size;            // failed ranges that wait for the worker (postmaster)
 extern int checkpoint_interval_s;      // how often the worker persists heads (sighup)

@@ -82,6 +82,8 @@ struct DatabaseState {
   pg_atomic_uint64 heads_loaded;
 };
 
+struct RateSet;  // rate_limit.cpp
+
 struct SharedState {
   LWLock* databases_lock;
   LWLock* voids_lock;
@@ -95,6 +97,7 @@ struct SharedState {
   DatabaseState* databases;    // max_databases
   VoidRange* voids;            // void_queue_size
   CommitSlot* slots;           // MaxBackends
+  RateSet* rate_sets;
 };
 
 constexpr uint32 kTopicPartitions = 64;

@@ -52,6 +52,7 @@ void AppendUpdate(Bytes& out, const UpdateFields& fields) {
   AppendString(out, 4, fields.payload);
   AppendNumber(out, 5, fields.watermark);
   AppendString(out, 6, fields.payload_hash);
+  AppendNumber(out, 7, fields.hydration_required ? 1 : 0);
   AppendNumber(out, 8, static_cast<uint64_t>(fields.op));
   AppendNumber(out, 9, fields.epoch);
   AppendNumber(out, 10, static_cast<uint64_t>(fields.inserted_at_us));

@@ -25,6 +25,7 @@ struct UpdateFields {
   std::string_view payload;  // empty when there is none
   uint64_t watermark;
   std::string_view payload_hash;
+  bool hydration_required = false;  // the payload is to be fetched
   Op op;
   uint64_t epoch;
   int64_t inserted_at_us;

@@ -40,8 +40,8 @@ COMMENT ON COLUMN @extschema@.sync_stream_events.epoch IS 'The history that the 
 COMMENT ON COLUMN @extschema@.sync_stream_events.doc_key IS 'Names the document; of a truncate, the prefix of the keys that are gone';
 COMMENT ON COLUMN @extschema@.sync_stream_events.doc_version IS 'Orders the states of the document';
 COMMENT ON COLUMN @extschema@.sync_stream_events.op IS 'upsert, delete, truncate, or void (fills a watermark whose transaction failed)';
-COMMENT ON COLUMN @extschema@.sync_stream_events.payload IS 'The document as canonical JSON; null unless the op is upsert';
-COMMENT ON COLUMN @extschema@.sync_stream_events.payload_hash IS 'sha256 of the canonical JSON in UTF-8; of null when there is no payload';
+COMMENT ON COLUMN @extschema@.sync_stream_events.payload IS 'The document as canonical JSON; null unless the op is upsert, and for an upsert whose payload a policy keeps out of the journal (pointer mode)';
+COMMENT ON COLUMN @extschema@.sync_stream_events.payload_hash IS 'sha256 of the document''s canonical JSON in UTF-8, also when the payload is not here; of null for other ops';
 COMMENT ON COLUMN @extschema@.sync_stream_events.txid IS 'The transaction that caused the event';
 COMMENT ON COLUMN @extschema@.sync_stream_events.inserted_at IS 'When the event was appended';
 

@@ -25,3 +25,5 @@ COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened';
 COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
 COMMENT ON COLUMN @extschema@.sync_epochs.database IS 'The database''s OID: a copy has another one';
 COMMENT ON COLUMN @extschema@.sync_epochs.journal IS 'The OID of sync_stream_events: a restored journal has another one';
+COMMENT ON COLUMN @extschema@.sync_stream_events.payload IS 'The document as canonical JSON; null unless the op is upsert, and for an upsert whose payload a policy keeps out of the journal (pointer mode)';
+COMMENT ON COLUMN @extschema@.sync_stream_events.payload_hash IS 'sha256 of the document''s canonical JSON in UTF-8, also when the payload is not here; of null for other ops';

@@ -52,6 +52,19 @@ TEST(AppendUpdate, GeneratedCodeReadsIt) {
   EXPECT_EQ(update.GetReflection()->GetUnknownFields(update).field_count(), 0);
 }
 
+TEST(AppendUpdate, PayloadLeftOut) {
+  UpdateFields fields = Example();
+  fields.payload = {};
+  fields.hydration_required = true;
+  const std::string bytes = Serialize(fields);
+  pb::Update update;
+  ASSERT_TRUE(update.ParseFromString(bytes));
+  EXPECT_TRUE(update.hydration_required());
+  EXPECT_EQ(update.payload(), "");
+  EXPECT_EQ(update.payload_hash(), std::string(32, '\x9c'));
+  EXPECT_EQ(update.SerializeAsString(), bytes);
+}
+
 TEST(AppendUpdate, BytesAreThoseOfGeneratedCode) {
   const std::string bytes = Serialize(Example());
   pb::Update update;

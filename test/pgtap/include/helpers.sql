@@ -25,8 +25,8 @@ CREATE FUNCTION t.changes(topic text, after bigint DEFAULT 0) RETURNS text[]
 $$;
 
 -- What no journal may show: holes, watermarks that are there twice, hashes that are not of the payload, ops and
--- payloads that do not go together.
-CREATE FUNCTION t.journal_problems() RETURNS SETOF text
+-- payloads that do not go together (upserts without payload are in order only where pointers are).
+CREATE FUNCTION t.journal_problems(pointers boolean DEFAULT false) RETURNS SETOF text
   LANGUAGE sql AS $$
   SELECT format('%s: %s events up to %s', topic, count(*), max(watermark))
     FROM runtime.sync_stream_events GROUP BY topic
@@ -34,10 +34,12 @@ CREATE FUNCTION t.journal_problems() RETURNS SETOF text
   UNION ALL
   SELECT format('%s %s: wrong hash', topic, watermark) FROM runtime.sync_stream_events
     WHERE getdatabaseencoding() = 'UTF8'
+      AND (op <> 'upsert' OR payload IS NOT NULL)
       AND payload_hash IS DISTINCT FROM sha256(convert_to(coalesce(payload::text, 'null'), 'UTF8'))
   UNION ALL
   SELECT format('%s %s: %s with or without payload', topic, watermark, op) FROM runtime.sync_stream_events
-    WHERE (op = 'upsert') <> (payload IS NOT NULL) OR op NOT IN ('upsert', 'delete', 'truncate', 'void')
+    WHERE (op = 'upsert' AND payload IS NULL AND NOT pointers) OR (op <> 'upsert' AND payload IS NOT NULL)
+      OR op NOT IN ('upsert', 'delete', 'truncate', 'void')
 $$;
 
 -- The connection string of another session, in this database or another one.
