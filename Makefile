@@ -110,6 +110,7 @@ soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build
 
 .PHONY: bench
 bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and the raw results (BENCH_ARGS='--help')
+	@scripts/deps.sh bench
 	node test/bench/run.mjs $(BENCH_ARGS)
 
 ##@ Keeping it tidy

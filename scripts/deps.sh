@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing take: Debian 12 packages and the npm packages of package-lock.json.
-# Does nothing, quickly, when everything is there.
+# Does nothing, quickly, when everything is there. `deps.sh bench` adds what only the benches compare with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,7 @@ packages=(
 # Node.js may have come from elsewhere than Debian.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+[ "${1:-}" != bench ] || packages+=(postgresql-15-pgq3)
 
 missing=()
 for package in "${packages[@]}"; do

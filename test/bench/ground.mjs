@@ -1,12 +1,16 @@
 // What all benches stand on: one cluster whose fdatasync() can be made slow, and one database with a table for each
-// way to capture: not at all, by oa_sync, by a counter row in PL/pgSQL, by NOTIFY.
+// way to capture: not at all, by oa_sync, by a counter row in PL/pgSQL, by NOTIFY, and by the peers (peers.mjs).
 import { copyFileSync, chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Cluster, atExit } from '../harness/index.mjs';
 import { fsyncDelayLibrary } from './programs.mjs';
+import { installPeers } from './peers.mjs';
 
 export const database = 'bench';
 
-/** The ways to capture a row that are compared: names of tables. @typedef {'plain' | 'sync' | 'counter' | 'notify'} Way */
+/**
+ * The ways to capture a row that are compared: names of tables.
+ * @typedef {'plain' | 'sync' | 'counter' | 'notify' | import('./peers.mjs').Peer} Way
+ */
 
 const columns = `(
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -62,6 +66,8 @@ export class Ground {
     this.cluster = cluster;
     this.delayFile = delayFile;
     this.db = cluster.pool(database);
+    /** Those that are installed. */
+    this.peers = installPeers(cluster, database, columns);
   }
 
   static async create() {

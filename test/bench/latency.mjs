@@ -23,15 +23,20 @@ import { Subscribers } from './subscribers.mjs';
  * @property {number} serverCpu CPU seconds of the server (fan-out or broadcaster) per second of the run
  */
 
+const tokenSeconds = 86_400;
 let runs = 100_000;
 
 /** A run_id, and so a topic, that no measurement has had. */
 export const freshRun = () => ++runs;
 
+/** A fan-out whose tokens outlive any measurement: a subscriber of the benches never renews one. @param {Ground} ground */
+export const startFanout = (ground) =>
+  Fanout.start({ database: ground.cluster.conninfo(database), flags: { 'jwt-max-age-s': tokenSeconds } });
+
 /** The fan-out as an endpoint. @param {Fanout} fanout @returns {Endpoint} */
 export function fanoutEndpoint(fanout) {
   return { host: fanout.host, port: fanout.port, script: (topic) => ({
-    target: `/socket/websocket?vsn=2.0.0&token=${fanout.token([topic])}`,
+    target: `/socket/websocket?vsn=2.0.0&token=${fanout.token([topic], { exp: Math.floor(Date.now() / 1000) + tokenSeconds })}`,
     hello: JSON.stringify(['1', '1', 'sync:v1', 'phx_join', { topics: [topic] }]),
     ready: '"status":"ok"',
   }) };
@@ -124,7 +129,7 @@ async function startNotifyServer(ground) {
 
 /** @param {Ground} ground @param {(line: string) => void} log */
 export async function latency(ground, log) {
-  const fanout = await Fanout.start({ database: ground.cluster.conninfo(database) });
+  const fanout = await startFanout(ground);
   /** @type {Awaited<ReturnType<typeof startNotifyServer>> | undefined} */
   let notify;
   try {

@@ -1,4 +1,7 @@
 // Writes docs/benchmarks.md from the raw results.
+import { speedOf, totalMs } from './bulk.mjs';
+import { speedWhileOpen } from './long_transaction.mjs';
+import { peerNames } from './peers.mjs';
 import { median, ratio } from './statistics.mjs';
 
 /**
@@ -38,31 +41,79 @@ topic's row and inserts into a journal table. Ratios are medians over the rounds
     text += row(r.sync, r.topics, r.clients, r.protocol, whole(median(r.tps.plain)), whole(median(r.tps.sync)),
       whole(median(r.tps.counter)), spread(ratio(r.tps.sync, r.tps.plain)), spread(ratio(r.tps.sync, r.tps.counter), 1));
   }
-  return `${text}\n`;
+  return `${text}\n${peerWriters(result)}`;
 }
 
-/** @param {NonNullable<Found['bulk']>} raw */
-function bulkSection({ result }) {
-  let text = `## Bulk insert
-
-\`INSERT … SELECT\` of ${whole(result.rows)} rows in one transaction. Events are written at COMMIT, so it takes time of
-its own.
-
-| | statement, ms | COMMIT, ms | together, ms | WAL, bytes a row |
-|---|--:|--:|--:|--:|
-`;
-  for (const [way, name] of /** @type {const} */ ([['plain', 'no capture'], ['sync', 'oa_sync']])) {
-    const runs = result.runs[way];
-    text += row(name, whole(middle(runs, (r) => r.statementMs)), whole(middle(runs, (r) => r.commitMs)),
-      whole(middle(runs, (r) => r.statementMs + r.commitMs)), whole(middle(runs, (r) => r.walBytesPerRow)));
+/** The writers' table of the peers, where they were measured. @param {import('./writers.mjs').WritersResult} result */
+function peerWriters({ results }) {
+  let text = '';
+  for (const r of results) {
+    for (const peer of /** @type {const} */ (['pgq', 'outbox', 'outbox_statement'])) {
+      const tps = r.tps[peer];
+      if (!tps) continue;
+      text += row(r.sync, r.clients, nameOf(peer), whole(median(tps)), spread(ratio(tps, r.tps.plain)),
+        spread(ratio(r.tps.sync, tps)));
+    }
   }
-  return `${text}\n`;
+  if (text === '') return '';
+  return `The peers (see below), in the same rounds:
+
+| fdatasync | clients | | tps | peer : no capture | oa_sync : peer |
+|---|--:|---|--:|--:|--:|
+${text}
+`;
+}
+
+/** What the tables call a way. @param {string} way */
+const nameOf = (way) => ({ plain: 'no capture', sync: 'oa_sync', ...peerNames })[way] ?? way;
+
+/** @param {NonNullable<Found['bulk']>} raw */
+function bulkSection({ options, result }) {
+  let text = `## Bulk loads
+
+${whole(result.rows)} rows in one transaction, by \`INSERT … SELECT\` and by \`COPY\` of a file on the server, ${options.rounds} rounds in turns,
+medians. oa_sync writes its events at COMMIT, so that takes time of its own. Speed is that of no capture divided by the
+time taken (lowest to highest). The peers keep a log of the same rows: PgQ's C trigger \`pgq.logutriga\` (URL-encoded rows; a
+ticker cuts batches, no order by topic), and a table with a \`bigserial\` and the row as jsonb, filled by a PL/pgSQL trigger for
+each row, or for each statement from its transition table. Their numbers have holes and become visible out of order,
+so a reader can't tell a missing event from a late one; none of them holds a hash of the payload.
+
+| load | | statement, ms | COMMIT, ms | together, ms | speed |
+|---|---|--:|--:|--:|--:|
+`;
+  for (const [load, name] of /** @type {const} */ ([['insert', 'INSERT … SELECT'], ['copy', 'COPY']])) {
+    for (const { way, runs } of result.loads[load]) {
+      text += row(name, nameOf(way), whole(middle(runs, (r) => r.statementMs)), whole(middle(runs, (r) => r.commitMs)),
+        whole(middle(runs, totalMs)), way === 'plain' ? 1 : spread(speedOf(result.loads[load], way)));
+    }
+  }
+  return `${text}
+## Bytes of an event
+
+What a row costs beyond the application's own: WAL (\`pg_current_wal_insert_lsn()\` before and after, less what the same rows
+took without capture) and the log itself (\`pg_total_relation_size\`: table, indexes, TOAST). In bulk as above, and with one row in
+each of ${whole(result.oneRowTransactions)} transactions, after a checkpoint and some rows of warming up. The payload is ${result.payloadBytes} bytes of JSON.
+
+| | WAL in bulk | WAL, one row in a transaction | log in bulk | log, one row in a transaction |
+|---|--:|--:|--:|--:|
+${bytesRows(result)}
+`;
 }
 
 /** @param {import('./bulk.mjs').BulkResult} result */
-function bulkRatio(result) {
-  const total = (/** @type {import('./bulk.mjs').Run} */ r) => r.statementMs + r.commitMs;
-  return ratio(result.runs.plain.map(total), result.runs.sync.map(total));
+function bytesRows({ loads, oneRow }) {
+  const inBulk = (/** @type {string} */ way) => {
+    const runs = loads.insert.find((w) => w.way === way)?.runs ?? [];
+    return { wal: middle(runs, (r) => r.walBytesPerRow), log: middle(runs, (r) => r.logBytesPerRow) };
+  };
+  const inOne = (/** @type {string} */ way) => oneRow.find((w) => w.way === way)?.bytes.walBytesPerRow ?? NaN;
+  let text = row('the row itself', whole(inBulk('plain').wal), whole(inOne('plain')), '', '');
+  for (const { way, bytes } of oneRow) {
+    if (way === 'plain') continue;
+    text += row(nameOf(way), `+ ${whole(inBulk(way).wal - inBulk('plain').wal)}`, `+ ${whole(inOne(way) - inOne('plain'))}`,
+      whole(inBulk(way).log), whole(bytes.logBytesPerRow));
+  }
+  return text;
 }
 
 /** @param {NonNullable<Found['long_transaction']>} raw */
@@ -122,12 +173,21 @@ function summary(found) {
     text += row('the same', 'counter row', '>= 25x', `${spread(counter, 1)}x`, reached(counter.median >= 25));
   }
   if (found.bulk) {
-    const speed = bulkRatio(found.bulk.result);
-    text += row(`bulk insert, ${whole(found.bulk.result.rows)} rows`, 'no capture', '>= 0.40', spread(speed), reached(speed.median >= 0.4));
+    const { loads, rows } = found.bulk.result;
+    for (const [load, name, target] of /** @type {const} */ ([['insert', 'INSERT … SELECT', 0.4], ['copy', 'COPY', 0]])) {
+      const speed = speedOf(loads[load], 'sync');
+      text += row(`${whole(rows)} rows by ${name}`, 'no capture', target > 0 ? `>= ${target.toFixed(2)}` : '', spread(speed),
+        target > 0 ? reached(speed.median >= target) : '');
+      for (const { way, runs } of loads[load]) {
+        if (way === 'plain' || way === 'sync') continue;
+        const ours = loads[load].find((w) => w.way === 'sync')?.runs ?? [];
+        text += row('the same', nameOf(way), '', `${spread(ratio(runs.map(totalMs), ours.map(totalMs)), 1)}x as fast`, '');
+      }
+    }
   }
   if (found.long_transaction) {
     const { phases, seconds } = found.long_transaction.result;
-    const tps = ratio(phases.open.map((p) => p.tps), phases.closed.map((p) => p.tps));
+    const tps = speedWhileOpen(phases);
     const added = middle(phases.open, (p) => p.latency.p50) - middle(phases.closed, (p) => p.latency.p50);
     const tail = middle(phases.open, (p) => p.latency.p99) - middle(phases.closed, (p) => p.latency.p99);
     const signed = (/** @type {number} */ n) => `${n >= 0 ? '+' : ''}${n.toFixed(2)} ms`;

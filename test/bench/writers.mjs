@@ -1,4 +1,5 @@
-// Writers: one-row transactions without capture, with oa_sync, and with a counter row as the allocator.
+// Writers: one-row transactions without capture, with oa_sync, and with a counter row as the allocator; in the settings
+// that carry a target also with the peers.
 import { insertOne } from './ground.mjs';
 import { options, quick } from './options.mjs';
 import { pgbench } from './pgbench.mjs';
@@ -12,9 +13,10 @@ import { inTurn, median, ratio } from './statistics.mjs';
  * @property {number} clients
  * @property {'prepared' | 'simple'} protocol
  */
-/** @typedef {Setting & {tps: Record<'plain' | 'sync' | 'counter', number[]>}} Measured */
+/** @typedef {'plain' | 'sync' | 'counter'} Always */
+/** @typedef {Setting & {tps: Record<Always, number[]> & Partial<Record<import('./peers.mjs').Peer, number[]>>}} Measured */
 
-const ways = /** @type {const} */ (['plain', 'sync', 'counter']);
+const always = /** @type {const} */ (['plain', 'sync', 'counter']);
 
 /** @returns {Setting[]} */
 function settings() {
@@ -36,11 +38,13 @@ async function measure(ground, setting) {
   const prefix = setting.topics === 'one topic' ? '' : '\\set run random(1, 1000)\n';
   /** @type {Measured['tps']} */
   const tps = { plain: [], sync: [], counter: [] };
-  // The setting that carries a target gets more rounds.
-  const rounds = setting.topics === 'one topic' && setting.clients === 64 && !quick ? options.rounds + 2 : options.rounds;
+  // The settings that carry a target get more rounds.
+  const hasTarget = setting.topics === 'one topic' && setting.clients === 64;
+  const rounds = hasTarget && !quick ? options.rounds + 2 : options.rounds;
+  const ways = [...always, ...(hasTarget && setting.protocol === 'prepared' ? ground.peers : [])];
   for (let round = 0; round < rounds; round++) {
     for (const way of inTurn(ways, round)) {
-      tps[way].push(await pgbench(ground, { script: `${prefix}${insertOne(way, run)}\n`, clients: setting.clients,
+      (tps[way] ??= []).push(await pgbench(ground, { script: `${prefix}${insertOne(way, run)}\n`, clients: setting.clients,
         seconds: options.seconds, protocol: setting.protocol }));
     }
   }
@@ -52,7 +56,7 @@ export async function writers(ground, log) {
   /** @type {Measured[]} */
   const results = [];
   // Tables, plans and caches warm.
-  for (const way of ways) await pgbench(ground, { script: insertOne(way, '1'), clients: 8, seconds: 1 });
+  for (const way of [...always, ...ground.peers]) await pgbench(ground, { script: insertOne(way, '1'), clients: 8, seconds: 1 });
   for (const setting of settings()) {
     ground.slowSync(setting.sync === 'native' ? 0 : options.slowSyncUs);
     await ground.settle();
@@ -61,7 +65,8 @@ export async function writers(ground, log) {
     const { plain, sync, counter } = measured.tps;
     log(`writers, ${setting.topics}, fdatasync ${setting.sync}, ${setting.clients} clients, ${setting.protocol}: ` +
       `plain ${median(plain).toFixed(0)}, oa_sync ${median(sync).toFixed(0)} (${ratio(sync, plain).median.toFixed(3)}), ` +
-      `counter row ${median(counter).toFixed(0)} (oa_sync is ${ratio(sync, counter).median.toFixed(1)}x)`);
+      `counter row ${median(counter).toFixed(0)} (oa_sync is ${ratio(sync, counter).median.toFixed(1)}x)` +
+      ground.peers.map((peer) => (measured.tps[peer] ? `, ${peer} ${median(measured.tps[peer]).toFixed(0)}` : '')).join(''));
   }
   ground.slowSync(0);
   return { seconds: options.seconds, results };
