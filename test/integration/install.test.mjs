@@ -76,7 +76,7 @@ test('topics go on after a restart and after kill -9, in the same epoch', async 
     CREATE TABLE app.docs (id int PRIMARY KEY, body text);
     SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => '{id}', skip_unchanged => true);
     INSERT INTO app.docs VALUES (1, 'a'), (2, 'b');`);
-  const [[epoch]] = await rowsOf(cluster, 'first', 'SELECT runtime.sync_current_epoch()::int');
+  const epoch = (await rowsOf(cluster, 'first', 'SELECT runtime.sync_current_epoch()::int'))[0]?.[0];
   const events = () => rowsOf(cluster, 'first', `SELECT watermark::int, doc_key, epoch::int, op FROM runtime.sync_replay('docs', 0)`);
   await cluster.restart();
   cluster.psql('first', `INSERT INTO app.docs VALUES (3, 'c')`);

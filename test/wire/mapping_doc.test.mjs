@@ -7,8 +7,11 @@ import { SyncErrorCodeSchema } from '../../build/proto-es/openagents/sync/v1/err
 import * as sync from '../../build/proto-es/openagents/sync/v1/sync_pb.js';
 import { Stand, root, waitFor } from '../harness/index.mjs';
 
-const page = readFileSync(`${root}/docs/protocol/OA_SYNC_WS_MAPPING.md`, 'utf8');
 const stand = await Stand.create();
+const [{ epoch }] = await stand.query('SELECT runtime.sync_current_epoch() AS epoch');
+/** The page, with the epoch of this database for the one it shows. */
+const page = readFileSync(`${root}/docs/protocol/OA_SYNC_WS_MAPPING.md`, 'utf8')
+  .replaceAll(/("epoch": "?)1795377600/g, `$1${epoch}`);
 
 /** Members whose values differ from run to run; their type must still be the page's. */
 const volatile = new Set(['subscription_id', 'inserted_at', 'insertedAtUs', 'commitTimeUs', 'message']);
