@@ -112,12 +112,11 @@ void AddEpoch(const Journal* journal, const char* reason) {
                      Int64GetDatum(static_cast<int64>(WalTimeline())), CStringGetTextDatum(reason),
                      ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(journal->journal)};
   const char* table = quote_qualified_identifier(get_namespace_name(journal->schema), "sync_epochs");
+  const bool is_complete = get_attnum(journal->epochs, "journal") > 0;  // 0.1.0's table is not
   char* sql = psprintf(
-      "INSERT INTO %s (epoch, system_identifier, timeline, reason, database, journal) "
-      "SELECT greatest(coalesce(max(epoch), 0) + 1, "
-      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()))::pg_catalog.int8), $1, $2, $3, $4, $5 FROM "
-      "%s",
-      table, table);
+      "INSERT INTO %s (epoch, system_identifier, timeline, reason%s) SELECT greatest(coalesce(max(epoch), 0) + 1, "
+      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()))::pg_catalog.int8), $1, $2, $3%s FROM %s",
+      table, is_complete ? ", database, journal" : "", is_complete ? ", $4, $5" : "", table);
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
   if (SPI_execute_with_args(sql, lengthof(types), types, values, nullptr, false, 0) != SPI_OK_INSERT) {

@@ -25,7 +25,7 @@ struct Journal {
   Oid sequences;     // sync_topic_sequences
   Oid publications;  // sync_publications
   Oid epochs;        // sync_epochs
-  Oid policies;      // sync_topic_policies
+  Oid policies;      // sync_topic_policies; InvalidOid before the update from 0.1.0
   int partition_count;
   JournalPartition* partitions;
 };

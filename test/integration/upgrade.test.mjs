@@ -1,0 +1,105 @@
+// ALTER EXTENSION oa_sync UPDATE, from every released version to the newest: the result has the catalog of a fresh
+// installation, nothing of what was there is lost, and the new library serves the old objects until then.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { Cluster, Fanout, SyncClient, root, waitFor } from '../harness/index.mjs';
+
+const cluster = await Cluster.create();
+after(() => cluster.destroy());
+const released = readdirSync(`${root}/sql/released`).map((name) => /** @type {string} */ (/^oa_sync--(.+)\.sql$/.exec(name)?.[1]));
+const newest = /^VERSION := (.+)$/m.exec(readFileSync(`${root}/Makefile`, 'utf8'))?.[1];
+
+/** @param {string} database @param {string} sql */
+const ask = (database, sql) => cluster.psql(database, sql).trim();
+
+/** Everything that makes up the extension, a line each, without OIDs. @param {string} database */
+const catalog = (database) => ask(database, `
+  WITH member AS (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'oa_sync'),
+  rel AS (SELECT c.* FROM member m JOIN pg_class c ON c.oid = m.objid WHERE m.classid = 'pg_class'::regclass)
+  SELECT line FROM (
+    SELECT format('member %s', pg_describe_object(classid, objid, 0)) FROM member
+    UNION ALL SELECT format('comment %s: %s', pg_describe_object(m.classid, m.objid, d.objsubid), d.description)
+      FROM member m JOIN pg_description d ON d.classoid = m.classid AND d.objoid = m.objid
+    UNION ALL SELECT format('relation %s %s %s %s %s', relname, relkind, relpersistence, relowner::regrole, relacl) FROM rel
+    UNION ALL SELECT format('column %s.%s %s %s %s %s %s %s', r.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
+        a.attnotnull, a.attidentity, co.collname, pg_get_expr(d.adbin, d.adrelid))
+      FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 LEFT JOIN pg_collation co ON co.oid = a.attcollation
+      LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum WHERE r.relkind <> 'S'
+    UNION ALL SELECT format('view %s %s', relname, pg_get_viewdef(oid)) FROM rel WHERE relkind = 'v'
+    UNION ALL SELECT format('sequence %s %s %s', relname, s.seqstart, s.seqincrement) FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
+    UNION ALL SELECT format('constraint %s %s %s', r.relname, c.conname, pg_get_constraintdef(c.oid)) FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid
+    UNION ALL SELECT format('index %s', pg_get_indexdef(i.indexrelid)) FROM rel r JOIN pg_index i ON i.indrelid = r.oid
+    UNION ALL SELECT format('trigger %s %s', pg_get_triggerdef(t.oid), t.tgenabled) FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid WHERE NOT t.tgisinternal
+    UNION ALL SELECT format('function %s %s %s', pg_get_functiondef(p.oid), p.proowner::regrole, p.proacl)
+      FROM member m JOIN pg_proc p ON p.oid = m.objid WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL SELECT format('event trigger %s %s %s %s', evtname, evtevent, evtfoid::regproc, evttags)
+      FROM member m JOIN pg_event_trigger t ON t.oid = m.objid WHERE m.classid = 'pg_event_trigger'::regclass
+    UNION ALL SELECT format('publication %s', p) FROM runtime.sync_publications p WHERE publication_id < 100
+    UNION ALL SELECT format('dumped %s %s', c.oid::regclass, c.condition)
+      FROM pg_extension e, unnest(e.extconfig, e.extcondition) AS c(oid, condition) WHERE e.extname = 'oa_sync'
+  ) AS lines(line) ORDER BY line COLLATE "C"`)
+  // What differs from one installation to the next.
+  .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*\+\d\d/g, 'TIME').split('\n');
+
+cluster.psql('postgres', 'CREATE DATABASE fresh');
+cluster.psql('fresh', 'CREATE EXTENSION oa_sync;');
+
+test('there is an upgrade path from every released version', () => {
+  assert.ok(released.length > 0);
+  for (const version of released) {
+    assert.notEqual(ask('fresh', `SELECT path FROM pg_extension_update_paths('oa_sync') WHERE source = '${version}' AND target = '${newest}'`), '', version);
+  }
+});
+
+for (const version of released) {
+  const database = `from_${version.replaceAll('.', '_')}`;
+
+  test(`${version}: the new library serves it, the update keeps everything`, async () => {
+    cluster.psql('postgres', `CREATE DATABASE ${database}; DROP ROLE IF EXISTS reader_${database}; CREATE ROLE reader_${database} LOGIN REPLICATION`);
+    cluster.psql(database, `
+      CREATE EXTENSION oa_sync VERSION '${version}';
+      CREATE SCHEMA app;
+      CREATE TABLE app.docs (id int PRIMARY KEY, body text);
+      SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => 'd:{id}');
+      GRANT USAGE ON SCHEMA runtime TO reader_${database};
+      GRANT EXECUTE ON FUNCTION runtime.sync_topic_heads(text[]), runtime.sync_replay_updates(text, bigint, integer, bigint) TO reader_${database};
+      INSERT INTO app.docs SELECT i, 'before' FROM generate_series(1, 10) i;
+      DELETE FROM app.docs WHERE id = 1;`);
+    const fanout = await Fanout.start({ database: cluster.conninfo(database).replace('user=postgres', `user=reader_${database}`) });
+    const client = new SyncClient({ url: fanout.socketUrl, token: () => fanout.token(['*']), topics: ['docs'] });
+    try {
+      await client.connect();
+      await client.reach('docs', 11);
+      const epoch = ask(database, 'SELECT runtime.sync_current_epoch()');
+      const before = ask(database, 'SELECT * FROM runtime.sync_stream_events ORDER BY watermark');
+      // Somebody who is in the middle of something, with everything cached.
+      const writer = await cluster.connect(database);
+      await writer.query(`INSERT INTO app.docs VALUES (11, 'as the update comes')`);
+      cluster.psql(database, 'ALTER EXTENSION oa_sync UPDATE;');
+      await writer.query(`INSERT INTO app.docs VALUES (12, 'after')`);
+      await writer.end();
+      await client.reach('docs', 13);
+      assert.deepEqual([client.errors, client.gaps, client.opened], [[], 0, 1]);
+      assert.equal(ask(database, `SELECT extversion FROM pg_extension WHERE extname = 'oa_sync'`), newest);
+      assert.equal(ask(database, 'SELECT * FROM runtime.sync_stream_events WHERE watermark <= 11 ORDER BY watermark'), before);
+      assert.equal(ask(database, 'SELECT runtime.sync_current_epoch()'), epoch, 'the epoch is kept');
+      await cluster.restart();
+      cluster.psql(database, `INSERT INTO app.docs VALUES (13, 'after a restart')`);
+      await client.reach('docs', 14);
+      assert.equal(ask(database, 'SELECT runtime.sync_current_epoch()'), epoch, 'also by a restart');
+      assert.equal(ask(database, `SELECT has_function_privilege('reader_${database}', 'runtime.sync_topic_heads(text[])', 'EXECUTE')`), 't');
+      await waitFor(() => ask(database, 'SELECT recovered FROM runtime.sync_stats') === 't', { what: 'the worker has recovered' });
+    } finally {
+      await client.close();
+      await fanout.destroy();
+    }
+  });
+
+  test(`${version}: an updated catalog is a fresh one`, () => {
+    cluster.psql('postgres', `CREATE DATABASE ${database}_catalog`);
+    cluster.psql(`${database}_catalog`, `CREATE EXTENSION oa_sync VERSION '${version}'; ALTER EXTENSION oa_sync UPDATE;`);
+    assert.deepEqual(catalog(`${database}_catalog`), catalog('fresh'));
+  });
+}
