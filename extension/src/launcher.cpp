@@ -23,6 +23,7 @@ extern "C" {
 
 #include "settings.h"
 #include "shared_state.h"
+#include "topic_heads.h"
 #include "worker.h"
 
 namespace oasync {
@@ -72,7 +73,9 @@ void ForgetDroppedDatabases() {
   LWLockAcquire(shared->databases_lock, LW_EXCLUSIVE);
   for (int i = 0; i < max_databases; ++i) {
     DatabaseState& state = shared->databases[i];
-    if (state.database != InvalidOid && state.worker_pid == 0 && !IsListed(state.database)) state.database = InvalidOid;
+    if (state.database == InvalidOid || state.worker_pid != 0 || IsListed(state.database)) continue;
+    ForgetVoids(state.database);
+    state.database = InvalidOid;
   }
   LWLockRelease(shared->databases_lock);
 }

@@ -12,6 +12,8 @@ extern "C" {
 namespace oasync {
 namespace {
 
+constexpr long kLoadPatienceMs = 1000;
+
 // A topic that this transaction uses.
 struct HeldTopic {
   TopicEntry* topic;
@@ -115,26 +117,38 @@ TopicEntry* Insert(TopicPartition* part, uint32 hash, Oid journal, std::string_v
 // Gives up a load that failed, so that those who wait try by themselves.
 void AbandonLoad() {
   LWLockAcquire(loading_in->lock, LW_EXCLUSIVE);
-  Unlink(loading_in, loading);
-  loading->state = TopicState::kFailed;
+  if (loading->state == TopicState::kLoading) {
+    Unlink(loading_in, loading);
+    loading->state = TopicState::kFailed;
+  }
   LWLockRelease(loading_in->lock);
   ConditionVariableBroadcast(&loading->loaded);
   loading = nullptr;
+}
+
+// Makes the entry ready. Whoever has read the head first does it: nobody can have allocated before, so all who read
+// it while it is loaded read the same.
+void FinishLoad(TopicPartition* part, TopicEntry* entry, uint64 head) {
+  LWLockAcquire(part->lock, LW_EXCLUSIVE);
+  const bool is_first = entry->state == TopicState::kLoading;
+  if (is_first) {
+    pg_atomic_write_u64(&entry->head, head);
+    pg_atomic_write_u64(&entry->persisted, 0);
+    entry->loaded_head = head;
+    entry->state = TopicState::kReady;
+  }
+  LWLockRelease(part->lock);
+  if (!is_first) return;
+  ConditionVariableBroadcast(&entry->loaded);
+  pg_atomic_fetch_add_u64(&MyDatabaseState()->heads_loaded, 1);
 }
 
 void Load(TopicPartition* part, TopicEntry* entry, std::string_view topic, HeadReader read_head) {
   loading_in = part;
   loading = entry;
   const uint64 head = read_head(topic);  // on ERROR, ReleaseTopics gives up the load
-  LWLockAcquire(part->lock, LW_EXCLUSIVE);
-  pg_atomic_write_u64(&entry->head, head);
-  pg_atomic_write_u64(&entry->persisted, 0);
-  entry->loaded_head = head;
-  entry->state = TopicState::kReady;
-  LWLockRelease(part->lock);
+  FinishLoad(part, entry, head);
   loading = nullptr;
-  ConditionVariableBroadcast(&entry->loaded);
-  pg_atomic_fetch_add_u64(&MyDatabaseState()->heads_loaded, 1);
 }
 
 TopicState StateOf(TopicPartition* part, TopicEntry* entry) {
@@ -144,14 +158,20 @@ TopicState StateOf(TopicPartition* part, TopicEntry* entry) {
   return state;
 }
 
-// Waits until another process has read the head. False when it failed.
-bool AwaitLoad(TopicPartition* part, TopicEntry* entry) {
+// Waits until another process has read the head. False when it failed. The other one may wait for a lock that this
+// transaction holds, which no deadlock detector sees: after a while this one reads the head itself.
+bool AwaitLoad(TopicPartition* part, TopicEntry* entry, std::string_view topic, HeadReader read_head) {
   ConditionVariablePrepareToSleep(&entry->loaded);
   TopicState state;
-  while ((state = StateOf(part, entry)) == TopicState::kLoading) {
-    ConditionVariableSleep(&entry->loaded, PG_WAIT_EXTENSION);
+  bool is_late = false;
+  while (!is_late && (state = StateOf(part, entry)) == TopicState::kLoading) {
+    is_late = ConditionVariableTimedSleep(&entry->loaded, kLoadPatienceMs, PG_WAIT_EXTENSION);
   }
   ConditionVariableCancelSleep();
+  if (is_late) {
+    FinishLoad(part, entry, read_head(topic));
+    state = StateOf(part, entry);
+  }
   return state == TopicState::kReady;
 }
 
@@ -203,7 +223,7 @@ TopicHold PinTopic(Oid journal, std::string_view topic, HeadReader read_head) {
     entry->recently_used = true;
     const bool ready = entry->state == TopicState::kReady;
     LWLockRelease(part->lock);
-    if (ready || AwaitLoad(part, entry)) return {entry, held_count - 1};
+    if (ready || AwaitLoad(part, entry, topic, read_head)) return {entry, held_count - 1};
     CHECK_FOR_INTERRUPTS();
   }
 }
@@ -230,6 +250,27 @@ void ReleaseTopics(bool committed) {
   if (in_commit) {
     in_commit = false;
     pg_atomic_fetch_add_u64(&shared->slots[MyBackendId].sequence, 1);
+  }
+}
+
+void ForgetVoids(Oid database) {
+  LWLockAcquire(shared->voids_lock, LW_EXCLUSIVE);
+  for (int i = 0; i < shared->void_count;) {
+    if (shared->voids[i].topic->database != database) {
+      ++i;
+      continue;
+    }
+    pg_atomic_fetch_sub_u32(&shared->voids[i].topic->pending_voids, 1);
+    shared->voids[i] = shared->voids[--shared->void_count];
+  }
+  LWLockRelease(shared->voids_lock);
+  for (uint32 p = 0; p < kTopicPartitions; ++p) {
+    LWLockAcquire(shared->topics[p].lock, LW_EXCLUSIVE);
+    for (uint32 e = 0; e < shared->entry_count; ++e) {
+      TopicEntry& entry = shared->topics[p].entries[e];
+      if (entry.database == database) pg_atomic_write_u32(&entry.holes, 0);
+    }
+    LWLockRelease(shared->topics[p].lock);
   }
 }
 

@@ -28,6 +28,9 @@ uint64 AllocateRange(TopicHold hold, uint64 count);
 // Ends the transaction's use of its topics. After a failure its ranges are queued as voids. Raises no ERROR.
 void ReleaseTopics(bool committed);
 
+// Takes the failed ranges of a dropped database out of the queue, so that its topics can make room.
+void ForgetVoids(Oid database);
+
 // Calls visit(entry) for every ready topic of this database and journal, pinned meanwhile.
 // The visitor must not pin topics; it may raise an ERROR (pins are then released with the transaction).
 using TopicVisitor = void (*)(TopicEntry* topic, void* context);
