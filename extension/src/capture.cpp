@@ -2,6 +2,7 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -329,14 +330,14 @@ Datum sync_emit(PG_FUNCTION_ARGS) {
 
 // Compiles a publication, so that sync_publish() fails where its first row would.
 Datum oa_sync_check_publication(PG_FUNCTION_ARGS) {
-  Relation rel = RelationIdGetRelation(PG_GETARG_OID(0));
-  if (!RelationIsValid(rel)) {
+  Relation rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+  if (rel == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %u does not exist", PG_GETARG_OID(0))));
   }
-  const TablePublication* pub = FindPublication(rel, PG_GETARG_INT32(1));
+  const TablePublication* pub = CompilePublication(rel, PG_GETARG_INT32(1));
   Bytes topic;
   FixedTopic(topic, pub);
-  RelationClose(rel);
+  relation_close(rel, AccessShareLock);
   PG_RETURN_VOID();
 }
 }

@@ -13,6 +13,7 @@ extern "C" {
 }
 
 #include "commit.h"
+#include "dropped_tables.h"
 #include "epoch.h"
 #include "journal.h"
 #include "policy.h"
@@ -78,6 +79,7 @@ void _PG_init(void) {
   InstallSharedState();
   InstallCommit();
   InstallTruncate();
+  InstallDroppedTables();
   InstallUtilityHook();
   InstallWorkers();
   WatchJournal();

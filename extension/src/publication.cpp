@@ -23,6 +23,7 @@ extern "C" {
 #include <algorithm>
 
 #include "canonical_json.h"
+#include "publication_storage.h"
 
 namespace oasync {
 namespace {
@@ -36,9 +37,6 @@ struct CacheEntry {
   PublicationKey key;
   TablePublication* publication;  // null until the first compilation
 };
-
-// The columns of sync_publications.
-enum { kPubId = 1, kPubRelation, kPubTopic, kPubDocKey, kPubDocVersion, kPubPayload, kPubSkipUnchanged };
 
 struct PublicationRow {
   Oid relation;
@@ -283,6 +281,7 @@ TablePublication* FindPublication(Relation rel, int32 id) {
   pub->context = context;
   // The fill reads through the caches and may process invalidations; one of this table would only say what the fill
   // already saw, because the caller holds a lock on it.
+  CheckStorage(rel);
   Fill(pub, rel);
   pub->valid = true;
   in.Back();
@@ -293,6 +292,11 @@ TablePublication* FindPublication(Relation rel, int32 id) {
   if (old != nullptr && old->uses == 0) MemoryContextDelete(old->context);
   entry->publication = pub;
   return pub;
+}
+
+TablePublication* CompilePublication(Relation rel, int32 id) {
+  OnInvalidation(PointerGetDatum(nullptr), RelationGetRelid(rel));
+  return FindPublication(rel, id);
 }
 
 int32 PublicationOf(Oid relid) {

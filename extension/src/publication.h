@@ -33,6 +33,17 @@ struct CompiledTemplate {
   } parts[kMaxTemplateParts];
 };
 
+// The columns of sync_publications.
+enum PublicationColumn {
+  kPubId = 1,
+  kPubRelation,
+  kPubTopic,
+  kPubDocKey,
+  kPubDocVersion,
+  kPubPayload,
+  kPubSkipUnchanged,
+};
+
 struct TablePublication {
   Oid relid;  // hash key: the relation
   int32 id;   // hash key: publication_id
@@ -59,6 +70,9 @@ struct TablePublication {
 // The publication `id` as it applies to a relation that is open. ERROR when it is not there or does not fit.
 // Valid until the next call that can process invalidations, at least to the end of one capture.
 TablePublication* FindPublication(Relation rel, int32 id);
+
+// The same, compiled afresh even when nothing seems to have changed: what somebody looks into.
+TablePublication* CompilePublication(Relation rel, int32 id);
 
 // The id of the publication whose table is `relid`, 0 when there is none.
 int32 PublicationOf(Oid relid);

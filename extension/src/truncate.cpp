@@ -128,16 +128,36 @@ void BeginCommand() {
   covered = {MyProc->lxid, command, NIL};
 }
 
+// Whether a trigger is to fire now, by the same rule as PostgreSQL's.
+bool Fires(const Trigger* trigger) {
+  const bool replica = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+  return trigger->tgenabled == TRIGGER_FIRES_ALWAYS ||
+         trigger->tgenabled == (replica ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN);
+}
+
+// Whether a DELETE of the partition's rows would be captured: by its clone of the published table's row trigger.
+bool RowTriggerFires(Oid relid, int32 id) {
+  Relation rel = table_open(relid, NoLock);
+  bool fires = false;
+  for (int i = 0; rel->trigdesc != nullptr && i < rel->trigdesc->numtriggers; ++i) {
+    const Trigger* trigger = &rel->trigdesc->triggers[i];
+    if (trigger->tgnargs != 1 || strtol(trigger->tgargs[0], nullptr, 10) != id || !Fires(trigger)) continue;
+    fires |= strcmp(get_func_name(trigger->tgfoid), "oa_sync_capture_row") == 0;
+  }
+  table_close(rel, NoLock);
+  return fires;
+}
+
 void CaptureTruncatedPartition(Oid relid, const List* ancestors) {
   if (FindJournal() == nullptr) return;
   const ListCell* cell;
   foreach (cell, ancestors) {
     const int32 id = PublicationOf(lfirst_oid(cell));
     if (id == 0) continue;
-    CheckMayCapture();
     // PostgreSQL calls before it has its own lock; without one, rows that come meanwhile would go unseen.
     LockRelationOid(relid, AccessExclusiveLock);
-    if (get_rel_relkind(relid) == '\0') return;
+    if (get_rel_relkind(relid) == '\0' || !RowTriggerFires(relid, id)) return;
+    CheckMayCapture();
     ForEachRow(relid, id, AccessExclusiveLock,
                [](TablePublication* pub, TupleTableSlot* row) { CaptureDelete(pub, row); });
     return;

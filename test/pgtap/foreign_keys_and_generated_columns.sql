@@ -1,6 +1,6 @@
--- Writes that PostgreSQL makes by itself: foreign key actions, generated and identity columns, defaults; inheritance.
+-- Writes that PostgreSQL makes by itself: foreign key actions, generated and identity columns, defaults; writes through views.
 \ir include/setup.sql
-SELECT plan(8);
+SELECT plan(7);
 CREATE TABLE app.parent (id int PRIMARY KEY);
 CREATE TABLE app.cascading (id int PRIMARY KEY, parent int REFERENCES app.parent ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE TABLE app.nulling (id int PRIMARY KEY, parent int REFERENCES app.parent ON DELETE SET NULL);
@@ -31,15 +31,10 @@ SELECT is(t.events('generated'), ARRAY['1 upsert 1:8 8 {"a":4,"id":1,"said":"x1"
           'generated columns have their new values, in payload, key and version');
 
 CREATE TABLE app.base (id int PRIMARY KEY);
-CREATE TABLE app.derived (more int) INHERITS (app.base);
 SELECT runtime.sync_publish('app.base', topic => 'base', doc_key => '{id}') \g /dev/null
 INSERT INTO app.base VALUES (1);
-INSERT INTO app.derived VALUES (2, 2);
-UPDATE app.base SET id = id + 10;
-SELECT is((SELECT array_agg(e) FROM unnest(t.events('base')) e), ARRAY['1 upsert 1 1 {"id":1}', '2 delete 1 2 -', '3 upsert 11 3 {"id":11}'],
-          'inheritance: only the published table''s own rows');
 CREATE VIEW app.seen AS SELECT id FROM app.base WHERE id > 0;
 INSERT INTO app.seen VALUES (50);
-SELECT is(t.events('base', 3), ARRAY['4 upsert 50 4 {"id":50}'], 'writes through a view');
+SELECT is(t.events('base', 1), ARRAY['2 upsert 50 2 {"id":50}'], 'writes through a view');
 SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
 SELECT * FROM finish();

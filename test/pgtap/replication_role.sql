@@ -1,6 +1,6 @@
 -- session_replication_role = replica (logical replication, restores): nothing is captured unless the publication says always.
 \ir include/setup.sql
-SELECT plan(7);
+SELECT plan(13);
 CREATE TABLE app.plain (id int PRIMARY KEY);
 CREATE TABLE app.every (id int PRIMARY KEY);
 CREATE TABLE app.parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
@@ -26,4 +26,32 @@ SET session_replication_role = local;
 INSERT INTO app.plain VALUES (3);
 RESET session_replication_role;
 SELECT is(t.events('plain', 1), ARRAY['2 upsert 3 2 {"id":3}'], 'as local too');
+
+-- TRUNCATE of one partition follows the rule of its row trigger, which is that of the publication.
+CREATE TABLE app.quiet (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE app.quiet_1 PARTITION OF app.quiet FOR VALUES FROM (0) TO (100);
+SELECT runtime.sync_publish('app.quiet', topic => 'quiet', doc_key => '{id}') \g /dev/null
+INSERT INTO app.quiet VALUES (1);
+SET session_replication_role = replica;
+TRUNCATE app.quiet_1; TRUNCATE app.parted_1;
+RESET session_replication_role;
+SELECT is(t.events('quiet', 1), '{}', 'TRUNCATE of a partition: without always nothing');
+SELECT is(t.events('parted', 2), ARRAY['3 delete 1 3 -'], 'with always its rows');
+INSERT INTO app.quiet VALUES (2);
+ALTER TABLE app.quiet_1 DISABLE TRIGGER ALL;
+TRUNCATE app.quiet_1;
+SELECT is(t.events('quiet', 2), '{}', 'of a partition whose triggers are off: nothing, as of its DELETE');
+ALTER TABLE app.quiet_1 ENABLE TRIGGER ALL;
+INSERT INTO app.quiet VALUES (3);
+TRUNCATE app.quiet_1;
+SELECT is(t.events('quiet', 2), ARRAY['3 upsert 3 3 {"id":3}', '4 delete 3 4 -'], 'on again');
+ALTER TABLE app.quiet ENABLE REPLICA TRIGGER "!oa_sync_row";
+INSERT INTO app.quiet VALUES (4);
+TRUNCATE app.quiet_1;
+SELECT is(t.events('quiet', 4), '{}', 'ENABLE REPLICA: not as origin');
+SET session_replication_role = replica;
+INSERT INTO app.quiet VALUES (5);
+TRUNCATE app.quiet_1;
+RESET session_replication_role;
+SELECT is(t.events('quiet', 4), ARRAY['5 upsert 5 5 {"id":5}', '6 delete 5 6 -'], 'but as replica');
 SELECT * FROM finish();
