@@ -10,6 +10,11 @@
 #include "hub/session.h"
 
 namespace oasync {
+namespace {
+
+constexpr size_t kReviewsAtOnce = 1000;
+
+}  // namespace
 
 void Hub::OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_repeat) {
   const uint64_t last = std::max(state.head, state.allocated);
@@ -31,14 +36,33 @@ void Hub::OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_r
 // Asks what the topic shares with the earlier epochs of its subscriptions. Until the answer is there they stand still:
 // the window is not theirs, and their journal reads end where the epoch did.
 void Hub::ReviewEarlierEpochs(const TopicRef& topic, const TopicState& state) {
-  ReadHistories({topic->name}, [this, state, weak = std::weak_ptr(topic)](auto result) {
-    const TopicRef found = weak.lock();
-    // A still newer epoch has had, or will have, a review of its own.
-    if (!found || found->epoch != state.epoch) return;
-    ReadResult<std::vector<SharedHistory>> own;
-    own.error = std::move(result.error);
-    if (own.ok() && !result.value.empty()) own.value = std::move(result.value.front());
-    ContinueOrDrop(found.get(), state, own);
+  waiting_reviews_.push_back({topic, state});
+  if (!review_under_way_) AskForReviews();
+}
+
+// After a failover every topic that is followed is reviewed: many in one question.
+void Hub::AskForReviews() {
+  if (waiting_reviews_.empty()) return;
+  review_under_way_ = true;
+  std::vector<Review> reviews;
+  std::vector<std::string> names;
+  while (!waiting_reviews_.empty() && reviews.size() < kReviewsAtOnce) {
+    reviews.push_back(std::move(waiting_reviews_.front()));
+    waiting_reviews_.pop_front();
+    names.push_back(reviews.back().state.topic);
+  }
+  ReadHistories(std::move(names), [this, reviews = std::move(reviews)](auto result) {
+    review_under_way_ = false;
+    for (size_t i = 0; i < reviews.size(); ++i) {
+      const TopicRef topic = reviews[i].topic.lock();
+      // A still newer epoch has had, or will have, a review of its own.
+      if (!topic || topic->epoch != reviews[i].state.epoch) continue;
+      ReadResult<std::vector<SharedHistory>> own;
+      own.error = result.error;
+      if (own.ok()) own.value = std::move(result.value[i]);
+      ContinueOrDrop(topic.get(), reviews[i].state, own);
+    }
+    if (!review_under_way_) AskForReviews();
   });
 }
 

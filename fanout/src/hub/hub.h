@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -105,12 +106,19 @@ class Hub {
     StatesCallback done;
   };
 
+  // A topic whose subscriptions of earlier epochs are to be looked at.
+  struct Review {
+    std::weak_ptr<Topic> topic;
+    TopicState state;
+  };
+
   void AskStates();
   void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
                  ReadResult<std::vector<EventRef>> result);
   void OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_repeat);
   void ReviewEarlierEpochs(const TopicRef& topic, const TopicState& state);
+  void AskForReviews();
   void ContinueOrDrop(Topic* topic, const TopicState& state, const ReadResult<std::vector<SharedHistory>>& histories);
   void WarnOfRead(const char* what, const std::string& error);
   void WakeSubscriptions(Topic* topic);
@@ -126,6 +134,8 @@ class Hub {
   int64_t next_read_warning_ms_ = 0;
   std::vector<StatesQuestion> waiting_questions_;
   bool question_under_way_ = false;
+  std::deque<Review> waiting_reviews_;
+  bool review_under_way_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // callbacks that come too late see it gone
 };
 

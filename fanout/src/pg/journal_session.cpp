@@ -112,11 +112,8 @@ PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadlin
     if (!status.ok()) return status;
   }
   if (!has_histories_) return {};
-  return connection_.Prepare("histories",
-                             "SELECT t.n, h.epoch, h.through FROM unnest($1::text[]) WITH ORDINALITY AS t(topic, n),"
-                             " LATERAL " +
-                                 schema + ".sync_topic_histories(ARRAY[t.topic]) AS h",
-                             deadline);
+  return connection_.Prepare(
+      "histories", "SELECT topic, epoch, through FROM " + schema + ".sync_topic_histories($1::text[])", deadline);
 }
 
 PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint deadline,
@@ -148,14 +145,15 @@ PgStatus JournalSession::Histories(const std::vector<std::string>& topics, TimeP
   PgResult result;
   PgStatus status = connection_.ExecutePrepared("histories", {BinaryTextArray(topics)}, deadline, &result);
   if (!status.ok()) return status;
+  // Rows come in the order of the topics, several for one topic or none.
+  size_t at = 0;
   for (int row = 0; row < PQntuples(result.get()); ++row) {
-    const auto ordinal = UnsignedField(result.get(), row, 0);
+    const std::string_view topic = Field(result.get(), row, 0);
     const auto epoch = UnsignedField(result.get(), row, 1);
     const auto through = UnsignedField(result.get(), row, 2);
-    if (!ordinal || *ordinal == 0 || *ordinal > topics.size() || !epoch || !through) {
-      return Malformed("sync_topic_histories");
-    }
-    (*histories)[*ordinal - 1].push_back({*epoch, *through});
+    while (at < topics.size() && topics[at] != topic) ++at;
+    if (at == topics.size() || !epoch || !through) return Malformed("sync_topic_histories");
+    (*histories)[at].push_back({*epoch, *through});
   }
   return {};
 }
