@@ -1,5 +1,6 @@
 #include "pg.h"
 
+#include "append_progress.h"
 #include "commit.h"
 #include "epoch.h"
 #include "event_log.h"
@@ -35,7 +36,13 @@ Datum CopyVarlena(Datum value) {
   return PointerGetDatum(to);
 }
 
-uint64 Append(LoggedTopic* topics, uint64 epoch) {
+// What a large transaction tells of its append, nothing when it is small.
+void Report(AppendPhase phase, int topic_count, uint64 appended) {
+  if (LoggedEvents() < kProgressFrom) return;
+  ReportProgress({phase, topic_count, LoggedEvents(), appended, SpilledBytes()});
+}
+
+uint64 Append(LoggedTopic* topics, int topic_count, uint64 epoch) {
   JournalAppender* appender = OpenJournalAppender();
   MemoryContext batch = nullptr;  // copies of what was read back from the file
   uint64 events = 0;
@@ -67,6 +74,7 @@ uint64 Append(LoggedTopic* topics, uint64 epoch) {
     ++events;
     if (!AddJournalRow(appender, row)) continue;
     FlushJournal(appender);
+    Report(AppendPhase::kAppend, topic_count, events);
     if (batch != nullptr) MemoryContextReset(batch);
   }
   CloseJournalAppender(appender);
@@ -94,7 +102,9 @@ void PreCommit() {
   GetCurrentTransactionId();  // a watermark belongs to a transaction that can be seen to end
   const uint64 bytes = LoggedBytes();
   Allocate(journal, topics, topic_count);
-  const uint64 events = Append(topics, epoch);
+  Report(AppendPhase::kAppend, topic_count, 0);
+  const uint64 events = Append(topics, topic_count, epoch);
+  Report(AppendPhase::kCommit, topic_count, events);
   pg_atomic_fetch_add_u64(&database->transactions, 1);
   pg_atomic_fetch_add_u64(&database->events, events);
   pg_atomic_fetch_add_u64(&database->event_bytes, bytes);
@@ -123,6 +133,7 @@ void OnTransaction(XactEvent event, void*) {
     case XACT_EVENT_PREPARE:
       ReleaseTopics(event != XACT_EVENT_ABORT);
       DropLog(false);
+      EndProgress();
       past_pre_commit = false;
       OnTransactionEnd(event == XACT_EVENT_COMMIT);
       break;

@@ -8,6 +8,7 @@ extern "C" {
 #include "utils/resowner.h"
 }
 
+#include "append_progress.h"
 #include "bytes.h"
 #include "text_template.h"
 
@@ -18,6 +19,7 @@ namespace {
 struct SubLog {
   SubTransactionId sub;
   uint64 offset;
+  uint64 events;
 };
 
 struct TopicSlot {
@@ -33,9 +35,10 @@ struct Log {
   uint64 spilled;
   HTAB* by_name;
   LoggedTopic* topics;
+  uint64 events;
   int topic_count;
   int topic_cap;
-  bool recount;  // a subtransaction was cut off, counts are too high
+  bool recount;  // a subtransaction was cut off, counts of topics are too high
   int last_topic;
   SubLog* subs;
   int sub_count;
@@ -129,6 +132,10 @@ void ReadFile(void* to, size_t size) {
 #endif
 }
 
+void ReportCapture() {
+  ReportProgress({AppendPhase::kCapture, the_log.topic_count, the_log.events, 0, the_log.spilled});
+}
+
 uint32 AppendVarlena(char* base, uint32 at, const void* from, size_t size) {
   char* to = base + at;
   SET_VARSIZE(to, VARHDRSZ + size);
@@ -163,6 +170,9 @@ void LogEvent(const EventParts& parts) {
   }
   the_log.memory.len += size;
   ++the_log.topics[topic].count;
+  if (unlikely((++the_log.events & 0x3ff) == 0 && the_log.events >= kProgressFrom)) {
+    ReportCapture();
+  }
   in.Back();
 }
 
@@ -171,9 +181,13 @@ bool LogIsEmpty() { return LogSize() == 0; }
 LoggedTopic* CountTopics(int* topic_count) {
   if (the_log.recount) {
     for (int i = 0; i < the_log.topic_count; ++i) the_log.topics[i].count = 0;
+    uint64 visited = 0;
     RewindLog();
     bool stays = false;
-    while (const LoggedEvent* event = NextEvent(&stays)) ++the_log.topics[event->topic].count;
+    while (const LoggedEvent* event = NextEvent(&stays)) {
+      ++the_log.topics[event->topic].count;
+      if ((++visited & 0x3ff) == 0) CHECK_FOR_INTERRUPTS();
+    }
     the_log.recount = false;
   }
   *topic_count = the_log.topic_count;
@@ -210,6 +224,7 @@ const LoggedEvent* NextEvent(bool* stays) {
 
 uint64 SpilledBytes() { return the_log.spilled; }
 uint64 LoggedBytes() { return LogSize(); }
+uint64 LoggedEvents() { return the_log.events; }
 
 void BeginSubLog(SubTransactionId sub) {
   // Nothing logged yet: cutting back to nothing needs no note.
@@ -220,7 +235,7 @@ void BeginSubLog(SubTransactionId sub) {
     the_log.subs = static_cast<SubLog*>(Reallocate(the_log.subs, sizeof(SubLog) * static_cast<Size>(cap)));
     the_log.sub_cap = cap;
   }
-  the_log.subs[the_log.sub_count++] = {sub, LogSize()};
+  the_log.subs[the_log.sub_count++] = {sub, LogSize(), the_log.events};
   in.Back();
 }
 
@@ -231,11 +246,17 @@ void CommitSubLog(SubTransactionId sub) {
 void AbortSubLog(SubTransactionId sub) {
   if (the_log.context == nullptr) return;
   uint64 keep = 0;
+  uint64 keep_events = 0;
   while (the_log.sub_count > 0 && the_log.subs[the_log.sub_count - 1].sub >= sub) {
-    keep = the_log.subs[--the_log.sub_count].offset;
+    const SubLog& began = the_log.subs[--the_log.sub_count];
+    keep = began.offset;
+    keep_events = began.events;
   }
   if (keep == LogSize()) return;
   the_log.recount = true;
+  const bool was_large = the_log.events >= kProgressFrom;
+  the_log.events = keep_events;
+  if (was_large) ReportCapture();
   if (keep >= the_log.file_size) {
     the_log.memory.len = keep - the_log.file_size;
   } else {

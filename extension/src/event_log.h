@@ -58,6 +58,8 @@ const LoggedEvent* NextEvent(bool* stays);
 // Bytes that went to the temporary file.
 uint64 SpilledBytes();
 uint64 LoggedBytes();
+// Events in the log.
+uint64 LoggedEvents();
 
 // Savepoints. BeginSubLog notes where a subtransaction begins; AbortSubLog cuts the log back to there. Neither
 // raises an ERROR once the log exists.

@@ -7,6 +7,7 @@ extern "C" {
 #include "storage/shmem.h"
 }
 
+#include "append_progress.h"
 #include "rate_limit.h"
 #include "settings.h"
 
@@ -43,6 +44,7 @@ void ForEachPiece(Take take) {
   take(mul_size(static_cast<Size>(void_queue_size), sizeof(VoidRange)));
   take(mul_size(static_cast<Size>(MaxBackends) + 1, sizeof(CommitSlot)));
   take(RateTableSize());
+  take(ProgressTableSize());
 }
 
 Size SharedSize() {
@@ -82,7 +84,7 @@ void ShmemStartup() {
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
   bool found = false;
   char* memory = static_cast<char*>(ShmemInitStruct("oa_sync", SharedSize(), &found));
-  char* pieces[8];
+  char* pieces[9];
   int n = 0;
   ForEachPiece([&](Size size) {
     pieces[n++] = memory;
@@ -99,6 +101,7 @@ void ShmemStartup() {
     shared->voids = reinterpret_cast<VoidRange*>(pieces[5]);
     shared->slots = reinterpret_cast<CommitSlot*>(pieces[6]);
     InitRateTable(pieces[7]);
+    InitProgressTable(pieces[8]);
     InitTopics(pieces[2], pieces[3]);
     for (int i = 0; i <= MaxBackends; ++i) pg_atomic_init_u64(&shared->slots[i].sequence, 0);
   }

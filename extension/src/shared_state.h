@@ -82,7 +82,8 @@ struct DatabaseState {
   pg_atomic_uint64 heads_loaded;
 };
 
-struct RateSet;  // rate_limit.cpp
+struct RateSet;       // rate_limit.cpp
+struct ProgressSlot;  // append_progress.cpp
 
 struct SharedState {
   LWLock* databases_lock;
@@ -98,6 +99,7 @@ struct SharedState {
   VoidRange* voids;            // void_queue_size
   CommitSlot* slots;           // MaxBackends
   RateSet* rate_sets;
+  ProgressSlot* progress;  // MaxBackends
 };
 
 constexpr uint32 kTopicPartitions = 64;
