@@ -148,14 +148,16 @@ void FillCache() {
     cache = Cache{};
     const Journal* journal = FindJournal();
     const Oid relid = journal == nullptr ? InvalidOid : journal->policies;
-    cache_relid = relid;  // from here on invalidations of it are seen
+    // From here on invalidations of it are seen. Until ALTER EXTENSION oa_sync UPDATE there may be no such table: the
+    // update makes it, and alters this other one.
+    cache_relid = relid == InvalidOid && journal != nullptr ? journal->sequences : relid;
     const ContextSwitch in(cache_context);
     if (relid != InvalidOid) ReadTable(relid);
     MakeMemo();
     in.Back();
     // Without the extension there is nothing whose invalidation would be heard: look again the next time.
-    cache_valid = before == invalidations && relid != InvalidOid;
-    if (relid == InvalidOid || attempt >= 3) break;
+    cache_valid = before == invalidations && cache_relid != InvalidOid;
+    if (cache_relid == InvalidOid || attempt >= 3) break;
   }
 }
 
