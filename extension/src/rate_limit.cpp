@@ -41,11 +41,12 @@ uint64 Key(std::string_view topic) {
 
 RateSet* SetOf(uint64 key) { return &shared->rate_sets[(key >> 32) % SetCount()]; }
 
-// What this subtransaction took. Of two topics in one place the later one is noted: the other's tokens stay taken.
+// What this subtransaction took, as a bucket of its own would stand: what came back with time is no longer to be given
+// back. Of two topics in one place the later one is noted: the other's tokens stay taken.
 constexpr uint64 kTakenTopics = 64;
 struct Taken {
   uint64 key;  // 0: none
-  int64 cost;
+  int64 busy_until;
 };
 struct {
   LocalTransactionId transaction;
@@ -59,12 +60,12 @@ void BeginTaken() {
   taken = {MyProc->lxid, sub, {}};
 }
 
-void GiveBackTaken() {
+void GiveBackTaken(int64 now) {
   for (const Taken& topic : taken.topics) {
-    if (topic.key == 0) continue;
+    if (topic.key == 0 || topic.busy_until <= now) continue;
     RateSet* set = SetOf(topic.key);
     SpinLockAcquire(&set->lock);
-    GiveBackTokens(set->buckets, topic.key, topic.cost);
+    GiveBackTokens(set->buckets, topic.key, topic.busy_until - now);
     SpinLockRelease(&set->lock);
   }
   taken = {};
@@ -83,11 +84,11 @@ PublishToken TakePublishToken(std::string_view topic, int64 rate) {
   Taken& mine = taken.topics[key % kTakenTopics];
   if (wait != 0) {
     const bool first = mine.key != key;
-    GiveBackTaken();
+    GiveBackTaken(now);
     return {wait, first};
   }
   if (mine.key != key) mine = {key, 0};
-  mine.cost += TokenCost(rate);
+  mine.busy_until = Max(mine.busy_until, now) + TokenCost(rate);
   return {0, false};
 }
 
