@@ -18,4 +18,4 @@ COMMENT ON FUNCTION @extschema@.oa_sync_check_publication(regclass, integer) IS
 CREATE FUNCTION @extschema@.sync_emit(topic text, doc_key text, doc_version bigint, payload json) RETURNS void
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sync_emit';
 COMMENT ON FUNCTION @extschema@.sync_emit(text, text, bigint, json) IS
-  'Appends one event when the transaction commits. A null doc_version is the watermark; a null payload deletes the document. ERROR 22023 for an invalid topic or key, 22004 when one is null, 54000 for a payload above oa_sync.max_payload. Example: SELECT runtime.sync_emit(''run:42:events'', ''note/1'', 1, ''{"text":"hello"}'');';
+  'Appends one event when the transaction commits. A null doc_version is the watermark; a null payload deletes the document. ERROR 22023 for an invalid topic or key, 22004 when one is null, 54000 for a payload above oa_sync.max_payload or a policy''s max_payload, 53400 above its publish_rate. In pointer mode only the payload''s hash is kept. Example: SELECT runtime.sync_emit(''run:42:events'', ''note/1'', 1, ''{"text":"hello"}'');';
