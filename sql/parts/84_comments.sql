@@ -1,0 +1,45 @@
+
+-- Comments that 0.1.0 did not have; in a part of their own, so that installation and upgrade say the same.
+
+COMMENT ON TABLE @extschema@.sync_stream_events_default IS 'The part of the journal that holds what no dated partition does. What pg_dump takes with it';
+COMMENT ON SEQUENCE @extschema@.sync_publications_publication_id_seq IS 'Numbers publications';
+COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number; greater than that of every earlier history';
+COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The clusters, as in pg_control_system()';
+COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line that the history is on';
+COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it began';
+COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
+COMMENT ON COLUMN @extschema@.sync_publications.publication_id IS 'Number of the publication, the argument of its triggers; it stays when the table is published anew';
+COMMENT ON COLUMN @extschema@.sync_publications.relation IS 'The published table';
+COMMENT ON COLUMN @extschema@.sync_publications.topic IS 'Template of the topic: {column} is a columns value, {{ and }} are braces';
+COMMENT ON COLUMN @extschema@.sync_publications.doc_key IS 'Template of the documents key';
+COMMENT ON COLUMN @extschema@.sync_publications.doc_version IS 'Column that is the documents version; null is the watermark';
+COMMENT ON COLUMN @extschema@.sync_publications.payload IS 'What of the row is the document, as sync_publish() was told';
+COMMENT ON COLUMN @extschema@.sync_publications.skip_unchanged IS 'Whether updates that change neither payload nor version are left out';
+COMMENT ON COLUMN @extschema@.sync_publications.always IS 'Whether writes under session_replication_role = replica are captured';
+COMMENT ON COLUMN @extschema@.sync_publications.published_at IS 'When the table was published, or published anew';
+COMMENT ON COLUMN @extschema@.sync_topics.topic IS 'The topic';
+COMMENT ON COLUMN @extschema@.sync_topics.head IS 'The last visible watermark';
+COMMENT ON COLUMN @extschema@.sync_topics.floor IS 'Events at or below it may be gone; resuming at the floor is fine, below it is stale';
+COMMENT ON COLUMN @extschema@.sync_topics.oldest IS 'The oldest watermark in the journal; null when there is none';
+COMMENT ON COLUMN @extschema@.sync_topics.retained IS 'How many events are in the journal';
+COMMENT ON COLUMN @extschema@.sync_topics.in_flight IS 'How many watermarks are allocated and not visible yet';
+COMMENT ON COLUMN @extschema@.sync_topics.epoch IS 'The present epoch';
+COMMENT ON COLUMN @extschema@.sync_stats.epoch IS 'The present epoch';
+COMMENT ON COLUMN @extschema@.sync_stats.worker_pid IS 'The workers process; null when none runs';
+COMMENT ON COLUMN @extschema@.sync_stats.recovered IS 'Whether the holes that a crash left are filled';
+COMMENT ON COLUMN @extschema@.sync_stats.heads_persisted_at IS 'When the worker last wrote heads to sync_topic_sequences';
+COMMENT ON COLUMN @extschema@.sync_stats.partitions IS 'Partitions of the journal, the default one included';
+COMMENT ON COLUMN @extschema@.sync_stats.hot_topics IS 'Topics of this database whose heads are in shared memory';
+COMMENT ON COLUMN @extschema@.sync_stats.heads_loaded IS 'Heads that were read from the journal because they were not in shared memory';
+COMMENT ON COLUMN @extschema@.sync_stats.heads_evicted IS 'Heads that made room for others, in the whole cluster';
+COMMENT ON COLUMN @extschema@.sync_stats.transactions IS 'Transactions that appended events';
+COMMENT ON COLUMN @extschema@.sync_stats.events IS 'Events that were appended, voids not counted';
+COMMENT ON COLUMN @extschema@.sync_stats.event_bytes IS 'Their bytes, as captured';
+COMMENT ON COLUMN @extschema@.sync_stats.spilled_bytes IS 'Bytes of events that went to temporary files until their commit';
+COMMENT ON COLUMN @extschema@.sync_stats.voids_queued IS 'Watermarks that failed transactions left';
+COMMENT ON COLUMN @extschema@.sync_stats.voids_filled IS 'Void events that the worker wrote';
+COMMENT ON COLUMN @extschema@.sync_stats.voids_pending IS 'Watermarks of failed transactions that wait for the worker';
+COMMENT ON COLUMN @extschema@.sync_journal_partitions.partition IS 'The partition';
+COMMENT ON COLUMN @extschema@.sync_journal_partitions.lower IS 'Events appended from then on, null for the default partition';
+COMMENT ON COLUMN @extschema@.sync_journal_partitions.upper IS 'Events appended before then, null for the default partition';
+COMMENT ON COLUMN @extschema@.sync_journal_partitions.bytes IS 'Its size on disk with indexes and TOAST';
