@@ -66,34 +66,18 @@ void MarkOpen() {
 void Write() {
   MarkOpen();
   const long n = hash_get_num_entries(heads);
-  auto* topics = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<Size>(n + 1)));
-  auto* next = static_cast<Datum*>(palloc(sizeof(Datum) * static_cast<Size>(n + 1)));
+  auto* marks = static_cast<TopicMark*>(
+      MemoryContextAllocHuge(CurrentMemoryContext, sizeof(TopicMark) * static_cast<Size>(n + 1)));
   int count = 0;
   HASH_SEQ_STATUS all;
   hash_seq_init(&all, heads);
   while (const auto* entry = static_cast<const Head*>(hash_seq_search(&all))) {
     if (entry->open) continue;
-    topics[count] =
-        PointerGetDatum(cstring_to_text_with_len(entry->name, static_cast<int>(strnlen(entry->name, kMaxTopicBytes))));
-    next[count++] = Int64GetDatum(static_cast<int64>(entry->head + 1));
+    TopicMark& mark = marks[count++];
+    mark = {{}, static_cast<int64>(entry->head + 1), 0, 0};
+    memcpy(mark.name, entry->name, kMaxTopicBytes);
   }
-  if (count == 0) return;
-  Oid types[2] = {TEXTARRAYOID, INT8ARRAYOID};
-  Datum values[2] = {PointerGetDatum(construct_array(topics, count, TEXTOID, -1, false, TYPALIGN_INT)),
-                     PointerGetDatum(construct_array(next, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
-  const char* sql = psprintf(
-      "INSERT INTO %s AS s (topic, next_watermark) SELECT t, n FROM ROWS FROM (pg_catalog.unnest($1), "
-      "pg_catalog.unnest($2)) AS u(t, n) "
-      "ORDER BY t ON CONFLICT (topic) DO UPDATE SET next_watermark = excluded.next_watermark, "
-      "updated_at = pg_catalog.now() WHERE s.next_watermark < excluded.next_watermark",
-      quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_topic_sequences"));
-  SPI_connect();
-  PushActiveSnapshot(GetTransactionSnapshot());
-  if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_INSERT) {
-    elog(ERROR, "could not persist heads");
-  }
-  PopActiveSnapshot();
-  SPI_finish();
+  WriteTopicMarks(marks, count);
 }
 
 void MarkPersisted() {
@@ -107,6 +91,47 @@ void MarkPersisted() {
 }
 
 }  // namespace
+
+int64 WriteTopicMarks(const TopicMark* marks, int count) {
+  if (count == 0) return 0;
+  constexpr int kColumns = 4;
+  Datum* columns[kColumns];
+  for (Datum*& column : columns) {
+    column =
+        static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * static_cast<Size>(count)));
+  }
+  for (int i = 0; i < count; ++i) {
+    const TopicMark& mark = marks[i];
+    columns[0][i] =
+        PointerGetDatum(cstring_to_text_with_len(mark.name, static_cast<int>(strnlen(mark.name, kMaxTopicBytes))));
+    columns[1][i] = Int64GetDatum(mark.next);
+    columns[2][i] = Int64GetDatum(mark.floor);
+    columns[3][i] = Int64GetDatum(mark.floor_epoch);
+  }
+  Oid types[kColumns] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+  Datum values[kColumns] = {PointerGetDatum(construct_array(columns[0], count, TEXTOID, -1, false, TYPALIGN_INT))};
+  for (int i = 1; i < kColumns; ++i) {
+    values[i] = PointerGetDatum(construct_array(columns[i], count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+  }
+  const char* sql = psprintf(
+      "INSERT INTO %s AS s (topic, next_watermark, floor, floor_epoch) "
+      "SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), "
+      "pg_catalog.unnest($4)) AS u(t, n, f, e) ORDER BY t "
+      "ON CONFLICT (topic) DO UPDATE SET next_watermark = greatest(s.next_watermark, excluded.next_watermark), "
+      "floor = greatest(s.floor, excluded.floor), "
+      "floor_epoch = CASE WHEN s.floor < excluded.floor THEN excluded.floor_epoch ELSE s.floor_epoch END, "
+      "updated_at = pg_catalog.now() WHERE s.next_watermark < excluded.next_watermark OR s.floor < excluded.floor",
+      quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_topic_sequences"));
+  SPI_connect();
+  PushActiveSnapshot(GetTransactionSnapshot());
+  if (SPI_execute_with_args(sql, kColumns, types, values, nullptr, false, 0) != SPI_OK_INSERT) {
+    elog(ERROR, "could not persist heads and floors");
+  }
+  const auto changed = static_cast<int64>(SPI_processed);
+  PopActiveSnapshot();
+  SPI_finish();
+  return changed;
+}
 
 void PersistHeads() {
   DatabaseState* database = MyDatabaseState();

@@ -187,7 +187,7 @@ JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool wi
   for (int i = 0; i < n; ++i) parts[i] = journal->partitions[i].relid;
   ScanKeyData key;
   InitTopicKey(&key, BTEqualStrategyNumber, F_TEXTEQ, topic);
-  JournalRange range = {0, 0, InvalidTransactionId};
+  JournalRange range = {0, 0, InvalidTransactionId, 0};
   for (int i = 0; i < n; ++i) {
     IndexReader reader;
     if (!OpenReader(&reader, parts[i], {kColTopic, kColWatermark}, OrSelf(snapshot), 1)) continue;
@@ -200,7 +200,10 @@ JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool wi
       if (with_oldest) {
         index_rescan(reader.scan, &key, 1, nullptr, 0);
         const int64 first = Advance(&reader, ForwardScanDirection) ? SlotInt8(reader.slot, kColWatermark) : 0;
-        if (first != 0 && (range.oldest == 0 || first < range.oldest)) range.oldest = first;
+        if (first != 0 && (range.oldest == 0 || first < range.oldest)) {
+          range.oldest = first;
+          range.oldest_at = SlotInt8(reader.slot, kColInsertedAt);
+        }
       }
     }
     CloseReader(&reader);
@@ -240,6 +243,76 @@ bool ReadTopicFloor(std::string_view topic, Snapshot snapshot, int64* next_water
 bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor) {
   int64 floor_epoch = 0;
   return ReadTopicFloor(topic, snapshot, next_watermark, floor, &floor_epoch);
+}
+
+struct JournalProbe {
+  IndexReader reader;
+  MemoryContext context;                // an index scan may keep what it allocates at any call
+  char key[VARHDRSZ + kMaxTopicBytes];  // the topic looked for
+  char topic[kMaxTopicBytes];           // that NextTopic gave
+};
+
+namespace {
+
+JournalProbe* OpenProbe(Oid relid, std::initializer_list<int> columns) {
+  auto* probe = static_cast<JournalProbe*>(palloc0(sizeof(JournalProbe)));
+  probe->context = CurrentMemoryContext;
+  if (OpenReader(&probe->reader, relid, columns, OrSelf(nullptr), static_cast<int>(columns.size()))) return probe;
+  pfree(probe);
+  return nullptr;
+}
+
+// Looks for the next row with this relation to the topic, and then watermark > after.
+bool Probe(JournalProbe* probe, StrategyNumber strategy, RegProcedure proc, std::string_view topic, int64 after,
+           ScanDirection direction) {
+  const ContextSwitch in(probe->context);
+  const Size len = Min(topic.size(), kMaxTopicBytes);
+  SET_VARSIZE(probe->key, VARHDRSZ + len);
+  memcpy(VARDATA(probe->key), topic.data(), len);
+  ScanKeyData keys[2];
+  InitKey(&keys[0], 1, strategy, TEXTOID, proc, PointerGetDatum(probe->key));
+  // A scan always has the number of keys that it began with: one for sync_topic_sequences.
+  InitKey(&keys[1], 2, BTGreaterStrategyNumber, INT8OID, F_INT8GT, Int64GetDatum(after));
+  index_rescan(probe->reader.scan, keys, probe->reader.scan->numberOfKeys, nullptr, 0);
+  const bool found = Advance(&probe->reader, direction);
+  in.Back();
+  return found;
+}
+
+JournalPlace PlaceOf(TupleTableSlot* slot) {
+  return {SlotInt8(slot, kColWatermark), SlotInt8(slot, kColEpoch), SlotInt8(slot, kColInsertedAt)};
+}
+
+}  // namespace
+
+JournalProbe* OpenPartitionProbe(Oid partition) { return OpenProbe(partition, {kColTopic, kColWatermark}); }
+
+JournalProbe* OpenSequencesProbe() { return OpenProbe(GetJournal()->sequences, {1}); }
+
+void CloseProbe(JournalProbe* probe) {
+  CloseReader(&probe->reader);
+  pfree(probe);
+}
+
+bool FirstPlaceAfter(JournalProbe* probe, std::string_view topic, int64 after, JournalPlace* place) {
+  if (!Probe(probe, BTEqualStrategyNumber, F_TEXTEQ, topic, after, ForwardScanDirection)) return false;
+  *place = PlaceOf(probe->reader.slot);
+  return true;
+}
+
+bool LastPlace(JournalProbe* probe, std::string_view topic, JournalPlace* place) {
+  if (!Probe(probe, BTEqualStrategyNumber, F_TEXTEQ, topic, PG_INT64_MIN, BackwardScanDirection)) return false;
+  *place = PlaceOf(probe->reader.slot);
+  return true;
+}
+
+std::string_view NextTopic(JournalProbe* probe, std::string_view after) {
+  if (!Probe(probe, BTGreaterStrategyNumber, F_TEXT_GT, after, PG_INT64_MIN, ForwardScanDirection)) return {};
+  bool isnull = true;
+  const text* topic = DatumGetTextPP(slot_getattr(probe->reader.slot, kColTopic, &isnull));
+  const Size len = Min(VARSIZE_ANY_EXHDR(topic), kMaxTopicBytes);
+  memcpy(probe->topic, VARDATA_ANY(topic), len);
+  return {probe->topic, len};
 }
 
 uint64 ReadDurableHead(std::string_view topic) {

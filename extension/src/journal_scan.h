@@ -35,8 +35,29 @@ struct JournalRange {
   int64 oldest;
   int64 newest;
   TransactionId newest_xmin;  // who wrote the newest
+  TimestampTz oldest_at;      // when the oldest was appended
 };
 JournalRange ReadJournalRange(std::string_view topic, Snapshot snapshot, bool with_oldest);
+
+// A partition of the journal (or sync_topic_sequences, for its topics alone) that is open for many look-ups, each of
+// what is committed at its moment.
+struct JournalProbe;
+// Null when the relation is gone. Memory in the current context.
+JournalProbe* OpenPartitionProbe(Oid partition);
+JournalProbe* OpenSequencesProbe();
+void CloseProbe(JournalProbe* probe);
+
+// Where an event stands.
+struct JournalPlace {
+  int64 watermark;
+  int64 epoch;
+  TimestampTz inserted_at;
+};
+// The topic's first event with watermark > after, or its last one; false when there is none.
+bool FirstPlaceAfter(JournalProbe* probe, std::string_view topic, int64 after, JournalPlace* place);
+bool LastPlace(JournalProbe* probe, std::string_view topic, JournalPlace* place);
+// The first topic behind `after`; empty at the end. Valid until the next call.
+std::string_view NextTopic(JournalProbe* probe, std::string_view after);
 
 // The row of a topic in sync_topic_sequences; false (and next_watermark 1, floor 0) when there is none.
 bool ReadTopicSequence(std::string_view topic, Snapshot snapshot, int64* next_watermark, int64* floor);

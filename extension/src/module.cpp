@@ -16,6 +16,7 @@ extern "C" {
 #include "dropped_tables.h"
 #include "epoch.h"
 #include "journal.h"
+#include "partition_dropper.h"
 #include "policy.h"
 #include "publication.h"
 #include "settings.h"
@@ -84,6 +85,7 @@ void _PG_init(void) {
   InstallWorkers();
   WatchJournal();
   WatchPublications();
+  WatchHorizons();
   WatchPolicies();
 }
 

@@ -76,6 +76,21 @@ int64 RowBytes(const JournalRow& row) {
   return bytes;
 }
 
+// ERROR when the cursor is below the floor: nothing was found, and that does not mean that there was nothing. Read
+// after the events, because retention raises the floor no later than it drops them.
+void CheckNotStale(const ReplayArguments& args) {
+  int64 next = 1;
+  int64 floor = 0;
+  ReadTopicSequence(args.topic, nullptr, &next, &floor);
+  if (args.after >= floor) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("cursor %lld of topic \"%.*s\" is stale: its floor is %lld", static_cast<long long>(args.after),
+                  static_cast<int>(args.topic.size()), args.topic.data(), static_cast<long long>(floor)),
+           errdetail("The events that follow the cursor are older than the topic's horizon and are gone."),
+           errhint("Take a snapshot, and go on from its cursor.")));
+}
+
 // Calls give(row) for the dense run after the cursor, within the limits; at least one row if there is one.
 template <typename Give>
 void Replay(const ReplayArguments& args, Give give) {
@@ -94,6 +109,7 @@ void Replay(const ReplayArguments& args, Give give) {
     ++expected;
   }
   EndJournalScan(scan);
+  if (expected == args.after + 1) CheckNotStale(args);
   flushed.Wait();
 }
 
@@ -122,8 +138,20 @@ Datum sync_replay(PG_FUNCTION_ARGS) {
   const ReplayArguments args = ReadArguments(fcinfo);
   StartSet(fcinfo);
   auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  Replay(args, [set](const JournalRow& row) {
-    tuplestore_putvalues(set->setResult, set->setDesc, const_cast<Datum*>(row.values), const_cast<bool*>(row.isnull));
+  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oa_sync replay", ALLOCSET_DEFAULT_SIZES);
+  Replay(args, [set, context](const JournalRow& row) {
+    const ContextSwitch in(context);
+    Datum values[kJournalColumns];
+    memcpy(values, row.values, sizeof(values));
+    // The partition's lock is given back before the caller looks at the rows: they must not point into it.
+    for (const int column : {kColDocKey, kColPayload}) {
+      Datum& value = values[column - 1];
+      if (row.isnull[column - 1] || !VARATT_IS_EXTERNAL(DatumGetPointer(value))) continue;
+      value = PointerGetDatum(detoast_external_attr(static_cast<varlena*>(static_cast<void*>(DatumGetPointer(value)))));
+    }
+    tuplestore_putvalues(set->setResult, set->setDesc, values, const_cast<bool*>(row.isnull));
+    in.Back();
+    MemoryContextReset(context);
   });
   return static_cast<Datum>(0);
 }

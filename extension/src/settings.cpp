@@ -18,9 +18,15 @@ int partitions_ahead = 3;
 int naptime_ms = 1000;
 int database_check_interval_s = 60;
 int epoch_wait_ms = 10000;
+int retention_interval_s = 60;
+int retention_topics = 10000;
+int log_retention = kLogAll;
 int max_payload_kb = 16384;
 
 namespace {
+
+const config_enum_entry log_retention_values[] = {
+    {"all", kLogAll, false}, {"changes", kLogChanges, false}, {"none", kLogNone, false}, {nullptr, 0, false}};
 
 // The variable's initial value is the default, so that it is stated once.
 void DefineInt(const char* name, int* variable, int min, int max, GucContext context, int flags, const char* what,
@@ -56,6 +62,14 @@ void DefineSettings() {
             "It is woken at once by CREATE EXTENSION.");
   DefineInt("oa_sync.epoch_wait", &epoch_wait_ms, 0, 600000, PGC_SIGHUP, GUC_UNIT_MS,
             "How long a commit waits for the worker to open a new epoch after promotion or restore.", nullptr);
+  DefineInt("oa_sync.retention_interval", &retention_interval_s, 0, 86400, PGC_SIGHUP, GUC_UNIT_S,
+            "How often what is older than its topic's horizon leaves the journal.", "0 turns retention off.");
+  DefineInt("oa_sync.retention_topics", &retention_topics, 100, 10 * 1000 * 1000, PGC_SIGHUP, 0,
+            "How many topics' floors are looked at in one cycle of retention.",
+            "With more topics, the next cycle goes on where the last one stopped.");
+  DefineCustomEnumVariable("oa_sync.log_retention", "Which cycles of retention write a line to the server's log.",
+                           nullptr, &log_retention, log_retention, log_retention_values, PGC_SIGHUP, 0, nullptr,
+                           nullptr, nullptr);
   DefineInt("oa_sync.max_payload", &max_payload_kb, 1, 1024 * 1000, PGC_SUSET, GUC_UNIT_KB,
             "Largest payload of one event; a larger one fails its statement.", nullptr);
   MarkGUCPrefixReserved("oa_sync");

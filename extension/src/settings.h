@@ -15,7 +15,12 @@ extern int partitions_ahead;           // partitions made ahead of time (sighup)
 extern int naptime_ms;                 // the worker's longest sleep (sighup)
 extern int database_check_interval_s;  // how often the launcher looks for databases (sighup)
 extern int epoch_wait_ms;              // how long a commit waits for the worker to open a new epoch (sighup)
+extern int retention_interval_s;       // how often retention works, 0 never (sighup)
+extern int retention_topics;           // topics whose floors are looked at in one cycle (sighup)
+extern int log_retention;              // a LogRetention (sighup)
 extern int max_payload_kb;             // largest payload of one event (user-settable by superuser)
+
+enum LogRetention { kLogNone, kLogChanges, kLogAll };
 
 // Defines the settings. Called once, from _PG_init.
 void DefineSettings();

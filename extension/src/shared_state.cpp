@@ -151,6 +151,13 @@ DatabaseState* ClaimDatabase(Oid database) {
   pg_atomic_init_u64(&state->voids_queued, 0);
   pg_atomic_init_u64(&state->voids_filled, 0);
   pg_atomic_init_u64(&state->heads_loaded, 0);
+  pg_atomic_init_u64(&state->retention_asked, 0);
+  pg_atomic_init_u64(&state->retention_done, 0);
+  pg_atomic_init_u64(&state->retention_cycles, 0);
+  pg_atomic_init_u64(&state->partitions_dropped, 0);
+  pg_atomic_init_u64(&state->bytes_dropped, 0);
+  pg_atomic_init_u64(&state->floors_raised, 0);
+  pg_atomic_init_u64(&state->retention_skipped, 0);
   return state;
 }
 

@@ -59,19 +59,33 @@ struct alignas(64) CommitSlot {  // a cache line each: neighbours commit at the 
   pg_atomic_uint64 sequence;
 };
 
+// What one cycle of retention did.
+struct RetentionCycle {
+  TimestampTz started_at;
+  int64 duration_us;
+  int32 dropped;  // partitions, the default one emptied included
+  int64 bytes;    // of them
+  int64 floors;   // raised
+  int32 skipped;  // partitions that stay for now, because somebody uses them or a topic is not dense
+  bool failed;    // an error of some step is in the log
+};
+
 // What is known of a database that has, or may have, the extension.
 struct DatabaseState {
-  Oid database;               // InvalidOid: a free place
-  pid_t worker_pid;           // 0: none runs
-  int worker_pgprocno;        // for its latch; -1: none
-  TimestampTz not_before;     // the launcher starts no worker earlier
-  bool recovered;             // holes that a crash left are filled
-  bool restoring;             // a dump is being loaded: holes are looked for when that has ended
-  TimestampTz checkpoint_at;  // when heads were last persisted
-  pg_atomic_uint64 epoch;     // 0: not known
-  Oid epoch_journal;          // the journal that `epoch` is of
-  uint32 epoch_timeline;      // the WAL time line that `epoch` is of
-  int64 epoch_count;          // rows of sync_epochs when `epoch` was read
+  Oid database;                      // InvalidOid: a free place
+  pid_t worker_pid;                  // 0: none runs
+  int worker_pgprocno;               // for its latch; -1: none
+  TimestampTz not_before;            // the launcher starts no worker earlier
+  bool recovered;                    // holes that a crash left are filled
+  bool restoring;                    // a dump is being loaded: holes are looked for when that has ended
+  TimestampTz checkpoint_at;         // when heads were last persisted
+  pg_atomic_uint64 epoch;            // 0: not known
+  Oid epoch_journal;                 // the journal that `epoch` is of
+  uint32 epoch_timeline;             // the WAL time line that `epoch` is of
+  int64 epoch_count;                 // rows of sync_epochs when `epoch` was read
+  RetentionCycle retention;          // the last one; under databases_lock
+  pg_atomic_uint64 retention_asked;  // how often sync_retain() asked for a cycle,
+  pg_atomic_uint64 retention_done;   // and up to which of these one has run
   // Counters since the server started.
   pg_atomic_uint64 transactions;
   pg_atomic_uint64 events;
@@ -80,6 +94,11 @@ struct DatabaseState {
   pg_atomic_uint64 voids_queued;
   pg_atomic_uint64 voids_filled;
   pg_atomic_uint64 heads_loaded;
+  pg_atomic_uint64 retention_cycles;
+  pg_atomic_uint64 partitions_dropped;
+  pg_atomic_uint64 bytes_dropped;
+  pg_atomic_uint64 floors_raised;
+  pg_atomic_uint64 retention_skipped;
 };
 
 struct RateSet;       // rate_limit.cpp

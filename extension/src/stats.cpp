@@ -11,6 +11,7 @@ extern "C" {
 
 #include "epoch.h"
 #include "journal_scan.h"
+#include "policy.h"
 #include "shared_state.h"
 #include "topic_heads.h"
 
@@ -43,6 +44,14 @@ HTAB* JournalTopics() {
   return names;
 }
 
+// In days and hours, as one would say it.
+Datum UsToInterval(int64 us) {
+  auto* interval = static_cast<Interval*>(palloc0(sizeof(Interval)));
+  interval->time = us;
+  return DirectFunctionCall1(interval_justify_hours, IntervalPGetDatum(interval));
+}
+
+// Columns that the SQL function of an earlier version does not have are at the end, and not looked at.
 void PutTopic(ReturnSetInfo* set, std::string_view topic, int64 epoch) {
   int64 next = 1;
   int64 floor = 0;
@@ -50,7 +59,8 @@ void PutTopic(ReturnSetInfo* set, std::string_view topic, int64 epoch) {
   const JournalRange range = ReadJournalRange(topic, GetActiveSnapshot(), true);
   ReadTopicSequence(topic, GetActiveSnapshot(), &next, &floor);
   const int64 head = Max(range.newest, next - 1);
-  Datum values[7] = {
+  const int64 horizon = PolicyOf(topic)->horizon_us;
+  Datum values[9] = {
       PointerGetDatum(cstring_to_text_with_len(topic.data(), static_cast<int>(topic.size()))),
       Int64GetDatum(head),
       Int64GetDatum(floor),
@@ -58,9 +68,12 @@ void PutTopic(ReturnSetInfo* set, std::string_view topic, int64 epoch) {
       Int64GetDatum(range.oldest == 0 ? 0 : range.newest - Max(range.oldest - 1, floor)),
       Int64GetDatum(Max(allocated - head, 0)),
       Int64GetDatum(epoch),
+      TimestampTzGetDatum(range.oldest_at),
+      UsToInterval(horizon),
   };
-  bool isnull[7] = {};
-  isnull[3] = range.oldest == 0;
+  bool isnull[9] = {};
+  isnull[3] = isnull[7] = range.oldest == 0;
+  isnull[8] = horizon == kNoLimit;
   tuplestore_putvalues(set->setResult, set->setDesc, values, isnull);
 }
 
@@ -124,7 +137,11 @@ Datum sync_statistics(PG_FUNCTION_ARGS) {
   const Journal* journal = GetJournal();
   DatabaseState* state = MyDatabaseState();
   const HotCount hot = CountHot();
-  Datum values[15] = {
+  LWLockAcquire(shared->databases_lock, LW_SHARED);
+  const RetentionCycle retention = state->retention;
+  LWLockRelease(shared->databases_lock);
+  // Columns that the SQL function of an earlier version does not have are at the end, and not looked at.
+  Datum values[22] = {
       Int64GetDatum(static_cast<int64>(ReadNewestEpoch(journal))),
       Int32GetDatum(state->worker_pid),
       BoolGetDatum(state->recovered),
@@ -140,8 +157,16 @@ Datum sync_statistics(PG_FUNCTION_ARGS) {
       Counter(&state->voids_queued),
       Counter(&state->voids_filled),
       Int64GetDatum(hot.pending),
+      Counter(&state->retention_cycles),
+      Counter(&state->partitions_dropped),
+      Counter(&state->bytes_dropped),
+      Counter(&state->floors_raised),
+      Counter(&state->retention_skipped),
+      TimestampTzGetDatum(retention.started_at),
+      Float8GetDatum(static_cast<double>(retention.duration_us) / 1000.0),
   };
-  bool isnull[15] = {};
+  bool isnull[22] = {};
+  isnull[20] = isnull[21] = retention.started_at == 0;
   isnull[1] = state->worker_pid == 0;
   isnull[3] = state->checkpoint_at == 0;
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));

@@ -21,6 +21,7 @@ extern "C" {
 
 #include "epoch.h"
 #include "head_keeper.h"
+#include "retention.h"
 #include "settings.h"
 #include "shared_state.h"
 #include "void_filler.h"
@@ -155,6 +156,7 @@ void Work() {
       maintained = TimestampTzPlusMilliseconds(maintained, kMaintenanceRetryMs - kMaintenanceMs);
     }
     if (IsDue(&persisted, checkpoint_interval_s * 1000)) PersistHeads();
+    if (RetentionIsDue()) Retain();
     pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, naptime_ms, PG_WAIT_EXTENSION);

@@ -6,7 +6,8 @@
 //   worker (one database)       no extension: says so and exits, until CREATE EXTENSION wakes the launcher
 //     1. opens an epoch if this is a new history
 //     2. fills the holes that a crash left
-//     3. for ever: queued voids at once; partitions every minute; heads every oa_sync.checkpoint_interval
+//     3. for ever: queued voids at once; partitions every minute; heads every oa_sync.checkpoint_interval;
+//        retention every oa_sync.retention_interval
 #pragma once
 
 #include "pg.h"

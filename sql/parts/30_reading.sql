@@ -5,7 +5,7 @@ CREATE FUNCTION @extschema@.sync_replay(
 ) RETURNS SETOF @extschema@.sync_stream_events
   LANGUAGE c STABLE ROWS 256 AS 'MODULE_PATHNAME', 'sync_replay';
 COMMENT ON FUNCTION @extschema@.sync_replay(text, bigint, integer, bigint) IS
-  'The events of a topic that follow a cursor, in order, voids included: the run without gaps, of commits that are on disk, at most max_events and about max_bytes (at least one event if there is one). ERROR 22023 for an invalid topic or limit. Example: SELECT * FROM runtime.sync_replay(''runtime.run_summaries'', 41);';
+  'The events of a topic that follow a cursor, in order, voids included: the run without gaps, of commits that are on disk, at most max_events and about max_bytes (at least one event if there is one). ERROR 22023 for an invalid topic or limit, 55000 for a cursor below the topic''s floor whose next events are gone. Example: SELECT * FROM runtime.sync_replay(''runtime.run_summaries'', 41);';
 
 CREATE FUNCTION @extschema@.sync_replay_updates(
   topic text, after bigint, max_events integer DEFAULT 256, max_bytes bigint DEFAULT 1048576,
@@ -28,25 +28,27 @@ COMMENT ON FUNCTION @extschema@.sync_current_epoch() IS 'The present epoch, see 
 
 CREATE FUNCTION @extschema@.sync_topic_states(
   OUT topic text, OUT head bigint, OUT floor bigint, OUT oldest bigint, OUT retained bigint, OUT in_flight bigint,
-  OUT epoch bigint
+  OUT epoch bigint, OUT oldest_at timestamptz, OUT horizon interval
 ) RETURNS SETOF record
   LANGUAGE c STABLE ROWS 1000 AS 'MODULE_PATHNAME', 'sync_topic_states';
 COMMENT ON FUNCTION @extschema@.sync_topic_states() IS 'Behind the view sync_topics.';
 
 CREATE VIEW @extschema@.sync_topics AS SELECT * FROM @extschema@.sync_topic_states();
 COMMENT ON VIEW @extschema@.sync_topics IS
-  'Every topic: head (last visible watermark), floor, oldest watermark in the journal, how many are retained, how many are allocated but not visible yet (in_flight), epoch. Costs a few index look-ups for each topic.';
+  'Every topic: head (last visible watermark), floor, oldest watermark in the journal, how many are retained, how many are allocated but not visible yet (in_flight), epoch, when the oldest event was appended (oldest_at), and how long events are kept (horizon, null for ever). Costs a few index look-ups for each topic.';
 
 CREATE FUNCTION @extschema@.sync_statistics(
   OUT epoch bigint, OUT worker_pid integer, OUT recovered boolean, OUT heads_persisted_at timestamptz,
   OUT partitions integer, OUT hot_topics bigint, OUT heads_loaded bigint, OUT heads_evicted bigint,
   OUT transactions bigint, OUT events bigint, OUT event_bytes bigint, OUT spilled_bytes bigint,
-  OUT voids_queued bigint, OUT voids_filled bigint, OUT voids_pending bigint
+  OUT voids_queued bigint, OUT voids_filled bigint, OUT voids_pending bigint,
+  OUT retention_cycles bigint, OUT partitions_dropped bigint, OUT bytes_dropped bigint, OUT floors_raised bigint,
+  OUT partitions_skipped bigint, OUT retained_at timestamptz, OUT retention_ms double precision
 ) RETURNS record
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sync_statistics';
 COMMENT ON FUNCTION @extschema@.sync_statistics() IS 'Behind the view sync_stats.';
 
 CREATE VIEW @extschema@.sync_stats AS SELECT * FROM @extschema@.sync_statistics();
 COMMENT ON VIEW @extschema@.sync_stats IS
-  'One row about this database, counters since the server started. worker_pid is null when no worker runs; recovered says that holes of a crash are filled; heads_evicted is of the whole cluster; voids_pending waits for the worker.';
+  'One row about this database, counters since the server started. worker_pid is null when no worker runs; recovered says that holes of a crash are filled; heads_evicted is of the whole cluster; voids_pending waits for the worker. Of retention: cycles, partitions dropped and their bytes, floors raised, partitions that were skipped because somebody used them or a topic in them was not dense, when the last cycle began (retained_at) and how long it took (retention_ms).';
 

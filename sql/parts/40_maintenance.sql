@@ -13,6 +13,7 @@ DECLARE
   ahead integer;
   name text;
   made integer := 0;
+  attempts integer := 0;  -- to lock the default partition
 BEGIN
   -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
   DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
@@ -31,6 +32,16 @@ BEGIN
   END IF;
   WHILE ahead < wanted LOOP
     upper := date_bin(step, lower, 'epoch') + step;
+    -- Attaching locks the default partition exclusively and looks through what is in it. Readers and writers of it are
+    -- not made to queue behind a wait for that: when somebody has it open for longer, the next call makes the partition.
+    BEGIN
+      LOCK TABLE ONLY @extschema@.sync_stream_events_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+      attempts := attempts + 1;
+      EXIT WHEN attempts >= 20;
+      PERFORM pg_sleep(0.01);
+      CONTINUE;
+    END;
     name := 'sync_stream_events_' || to_char(lower AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
     EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.sync_stream_events INCLUDING ALL) USING heap', name);
     EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', name, owner);
@@ -57,5 +68,5 @@ CREATE VIEW @extschema@.sync_journal_partitions AS
 COMMENT ON VIEW @extschema@.sync_journal_partitions IS
   'The journal''s partitions with their bounds (null for the default one) and sizes.';
 COMMENT ON FUNCTION @extschema@.sync_maintain_partitions() IS
-  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Returns how many were made.';
+  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Waits for nobody who reads the default partition: what it could not attach is left for a later call. Returns how many were made.';
 
