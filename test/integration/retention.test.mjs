@@ -1,0 +1,178 @@
+// Retention with everything going on beside it: writers and readers, an autovacuum of what is to go, and a server that
+// dies in the middle of a cycle.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Cluster, waitFor } from '../harness/index.mjs';
+import { age, pastPartition } from '../harness/past.mjs';
+
+const cluster = await Cluster.create({ settings: { 'oa_sync.retention_interval': 0, 'oa_sync.checkpoint_interval': '1s' } });
+after(() => cluster.destroy());
+await cluster.createDatabase('test');
+let db = cluster.pool('test', 8);
+const query = async (/** @type {string} */ text, /** @type {unknown[]} */ values = []) => (await db.query(text, values)).rows;
+const emit = (/** @type {string} */ topic, /** @type {number} */ count) =>
+  query(`SELECT count(runtime.sync_emit($1, 'k', i, '{"n":1}')) FROM generate_series(1, $2::int) i`, [topic, count]);
+const retain = async () => (await query('SELECT * FROM runtime.sync_retain()'))[0];
+const ready = async () => await waitFor(async () => (await query(`SELECT recovered AND worker_pid IS NOT NULL AND EXISTS
+    (SELECT FROM runtime.sync_journal_partitions WHERE lower > now()) AS ok FROM runtime.sync_stats`))[0].ok,
+{ timeoutMs: 60_000, what: 'the worker is ready' });
+await ready();
+
+test('writers and readers wait for nobody while partitions are dropped', async () => {
+  await query(`SELECT runtime.sync_set_policy('busy:*', horizon => '2 days')`);
+  const topics = ['busy:1', 'busy:2', 'busy:3'];
+  let running = true;
+  let slowest = 0;
+  let written = 0;
+  /** @type {Record<string, number>} */
+  const read = {};
+  let stale = 0;
+  const timed = async (/** @type {() => Promise<unknown>} */ work) => {
+    const start = performance.now();
+    await work();
+    slowest = Math.max(slowest, performance.now() - start);
+  };
+  const writer = async (/** @type {string} */ topic) => {
+    const client = await cluster.connect('test');
+    while (running) {
+      await timed(async () => await client.query(`SELECT runtime.sync_emit($1, 'k', 1, '{"n":1}')`, [topic]));
+      written++;
+    }
+    await client.end();
+  };
+  const reader = async (/** @type {string} */ topic) => {
+    const client = await cluster.connect('test');
+    let cursor = 0;
+    read[topic] = 0;
+    while (running) {
+      try {
+        const { rows } = await client.query(`SELECT watermark FROM runtime.sync_replay($1, $2, 500)`, [topic, cursor]);
+        for (const { watermark } of rows) {
+          assert.equal(watermark, cursor + 1, `${topic} is read without a gap`);
+          cursor = watermark;
+          read[topic]++;
+        }
+      } catch (error) {
+        // Only where the events are gone, and never for somebody at or above the floor.
+        if (/** @type {any} */ (error).code !== '55000') throw error;
+        stale++;
+        const [{ floor }] = (await client.query('SELECT floor FROM runtime.sync_topic_heads(ARRAY[$1])', [topic])).rows;
+        assert.ok(floor > cursor, `stale at ${cursor}, floor ${floor}`);
+        cursor = floor;
+      }
+    }
+    await client.end();
+  };
+  const all = [...topics.map(writer), ...topics.map(reader), ...topics.map(reader)];
+  let dropped = 0;
+  let skipped = 0;
+  for (let round = 0; round < 12; round++) {
+    await pastPartition(query, 24 * (200 - round), 24 * (199 - round));
+    for (const topic of topics) {
+      const [{ head }] = await query('SELECT head FROM runtime.sync_topic_heads(ARRAY[$1])', [topic]);
+      await age(query, topic, head - 5, 24 * (199.5 - round));
+    }
+    const done = await retain();
+    dropped += done.partitions_dropped;
+    skipped += done.skipped;
+  }
+  // What was in use then goes now.
+  await waitFor(async () => {
+    dropped += (await retain()).partitions_dropped;
+    return dropped >= 12;
+  }, { what: 'all are dropped' });
+  running = false;
+  await Promise.all(all);
+  assert.equal(dropped, 12);
+  assert.ok(written > 100 && Object.values(read).every((n) => n > 100), `${written} written, read ${JSON.stringify(read)}`);
+  assert.ok(slowest < 1000, `nobody waits: ${slowest} ms (skipped ${skipped}, stale ${stale})`);
+  for (const { topic, head, floor, oldest } of await query(`SELECT * FROM runtime.sync_topics WHERE topic LIKE 'busy:%'`)) {
+    assert.equal(oldest, floor + 1, topic);
+    const [{ n }] = await query('SELECT count(*) AS n FROM runtime.sync_stream_events WHERE topic = $1', [topic]);
+    assert.equal(n, head - floor, `${topic} is dense`);
+  }
+  assert.equal((await query('SELECT deadlocks AS n FROM pg_stat_database WHERE datname = current_database()'))[0].n, 0);
+});
+
+test('a long snapshot of the journal delays retention, and retention delays nobody', async () => {
+  const topic = 'held:1';
+  await emit(topic, 100);
+  const name = await pastPartition(query, 24 * 100, 24 * 99);
+  await age(query, topic, 90, 24 * 99.5);
+  const dump = await cluster.connect('test');
+  await dump.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  await dump.query(`SELECT count(*) FROM runtime.sync_stream_events WHERE topic = $1`, [topic]);
+  const done = await retain();
+  assert.equal(done.partitions_dropped, 0);
+  assert.ok(done.skipped >= 1);
+  assert.ok(done.duration_ms < 5000);
+  const start = performance.now();
+  await emit(topic, 1);
+  await query(`SELECT * FROM runtime.sync_replay($1, 90)`, [topic]);
+  // Partitions of the time ahead are not made now either, and nobody queues behind the attempt.
+  await query(`SELECT runtime.sync_maintain_partitions()`);
+  assert.ok(performance.now() - start < 1000);
+  assert.equal((await dump.query(`SELECT count(*) AS n FROM ${name}`)).rows[0].n, 90, 'it sees what it saw');
+  await dump.query('COMMIT');
+  await dump.end();
+  assert.equal((await retain()).partitions_dropped, 1);
+});
+
+test('an autovacuum of a partition that goes is ended', async () => {
+  const name = await pastPartition(query, 24 * 98, 24 * 97);
+  await emit('vacuumed', 20_000);
+  await age(query, 'vacuumed', 20_000, 24 * 97.5);
+  await query(`ALTER TABLE ${name} SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_insert_threshold = 1,
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)`);
+  await query('ALTER SYSTEM SET autovacuum_naptime = 1');
+  await query('SELECT pg_reload_conf()');
+  await waitFor(async () => (await query(`SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'
+    AND query LIKE '%sync_stream_events_past_%'`)).length > 0, { timeoutMs: 60_000, what: 'an autovacuum of it runs' });
+  const done = await retain();
+  assert.equal(done.partitions_dropped, 1, JSON.stringify(done));
+  assert.deepEqual(await query('SELECT head, floor FROM runtime.sync_topic_heads(ARRAY[$1])', ['vacuumed']),
+    [{ head: 20_000, floor: 20_000 }]);
+});
+
+test('the server dies in the middle of a cycle', async () => {
+  /** @type {Map<string, number>} */
+  const heads = new Map();
+  const topics = Array.from({ length: 400 }, (_, i) => `crash:${i}`);
+  let between = 0;
+  for (let round = 0; round < 5; round++) {
+    const parts = [];
+    for (let part = 0; part < 4; part++) {
+      await query(`SELECT count(runtime.sync_emit(topic, 'k', 1, '1')) FROM unnest($1::text[]) topic, generate_series(1, 3)`, [topics]);
+      parts.push(await pastPartition(query, 24 * (90 - 10 * round - part), 24 * (89 - 10 * round - part)));
+      await query(`UPDATE runtime.sync_stream_events SET inserted_at = now() - $1 * interval '1 day'
+        WHERE topic LIKE 'crash:%' AND inserted_at > now() - interval '1 day'`, [89.5 - 10 * round - part]);
+    }
+    for (const topic of topics) heads.set(topic, (heads.get(topic) ?? 0) + 12);
+    const cycle = retain().then(() => 'done', () => 'cut');
+    await new Promise((resolve) => setTimeout(resolve, 3 + round * 9));
+    await cluster.kill9();
+    await cycle;
+    await db.end();
+    await cluster.start();
+    db = cluster.pool('test', 8);
+    await ready();
+    const left = (await query(`SELECT count(*) AS n FROM pg_class WHERE relname = ANY ($1)`,
+      [parts.map((name) => name.split('.')[1])]))[0].n;
+    if (left > 0 && left < 4) between++;
+    const states = await query(`SELECT * FROM runtime.sync_topics WHERE topic LIKE 'crash:%'`);
+    assert.equal(states.length, topics.length);
+    for (const { topic, head, floor, oldest } of states) {
+      assert.equal(head, heads.get(topic), `${topic} keeps its head, ${left} of 4 partitions left`);
+      assert.ok(floor <= head);
+      // What is gone is below the floor, so that no cursor is answered with nothing.
+      assert.ok(floor >= (oldest === null ? head : oldest - 1), `${topic}: floor ${floor}, oldest ${oldest}`);
+    }
+    await retain();
+    assert.deepEqual((await query(`SELECT DISTINCT floor FROM runtime.sync_topics WHERE topic LIKE 'crash:%'`)).map((r) => r.floor),
+      [heads.get('crash:0')]);
+  }
+  await emit('crash:0', 1);
+  assert.deepEqual(await query(`SELECT watermark FROM runtime.sync_stream_events WHERE topic = 'crash:0'`),
+    [{ watermark: 61 }], 'no watermark is given twice');
+  console.log(`# cut between two partitions: ${between} of 5`);
+});
