@@ -15,13 +15,14 @@ constexpr int kStrikes = 10;
 }  // namespace
 
 HeadReader::HeadReader(TopicOrder* order, JournalReader* reader, EpochBoard* board, std::function<void(Task)> post,
-                       OnState on_head, OnState on_regress)
+                       OnState on_head, OnState on_regress, OnState on_breach)
     : order_(*order),
       reader_(*reader),
       board_(*board),
       post_(std::move(post)),
       on_head_(std::move(on_head)),
-      on_regress_(std::move(on_regress)) {}
+      on_regress_(std::move(on_regress)),
+      on_breach_(std::move(on_breach)) {}
 
 TimePoint HeadReader::Deadline() const {
   if (in_flight_) return TimePoint::max();
@@ -88,6 +89,11 @@ void HeadReader::OnAnswer(const std::vector<TopicId>& ids, uint64_t epoch,
 }
 
 void HeadReader::Check(TopicId id, const TopicState& state, TimePoint now) {
+  // What follows will never come: the tail was away for longer than the topic's events are kept.
+  if (order_.delivered(id) < state.floor) {
+    suspects_.erase(id.ticket);
+    return on_breach_(id, state);
+  }
   const auto known = suspects_.find(id.ticket);
   if (known == suspects_.end()) {
     order_.Observe(id, state.head, now);

@@ -24,9 +24,10 @@ class HeadReader {
   // Called on the tail thread with a topic that is followed.
   using OnState = std::function<void(TopicId, const TopicState&)>;
 
-  // `on_head` answers Need(); `on_regress` tells of a topic whose journal went back below what was delivered.
+  // `on_head` answers Need(); `on_regress` tells of a topic whose journal went back below what was delivered,
+  // `on_breach` of one that retention has taken away before it was delivered.
   HeadReader(TopicOrder* order, JournalReader* reader, EpochBoard* board, std::function<void(Task)> post,
-             OnState on_head, OnState on_regress);
+             OnState on_head, OnState on_regress, OnState on_breach);
 
   // Asks for the head of a topic that waits for its Begin(). Heads of sessions of other epochs are not accepted.
   void Need(TopicId id) { needed_.push_back(id); }
@@ -53,6 +54,7 @@ class HeadReader {
   const std::function<void(Task)> post_;
   const OnState on_head_;
   const OnState on_regress_;
+  const OnState on_breach_;
 
   std::deque<TopicId> needed_;
   TopicSlot check_slot_ = UINT32_MAX;

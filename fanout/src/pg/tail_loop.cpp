@@ -65,7 +65,8 @@ TailLoop::TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, Eve
       heads_(
           &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); },
           [this](TopicId id, const TopicState& state) { OnHead(id, state); },
-          [this](TopicId id, const TopicState& state) { OnRegress(id, state); }),
+          [this](TopicId id, const TopicState& state) { OnRegress(id, state); },
+          [this](TopicId id, const TopicState& state) { OnBreach(id, state); }),
       logical_(conninfo, options.schema, Backoff(Millis(options.reconnect_min_ms), Millis(options.reconnect_max_ms)),
                board, stats) {}
 
@@ -147,6 +148,16 @@ void TailLoop::OnHead(TopicId id, const TopicState& state) {
 void TailLoop::OnRegress(TopicId id, const TopicState& state) {
   spdlog::error("tail: topic {} went back from watermark {} to {} without a new epoch; starting over", state.topic,
                 order_.delivered(id), state.head);
+  StartOver(id);
+}
+
+void TailLoop::OnBreach(TopicId id, const TopicState& state) {
+  spdlog::warn("tail: the events of topic {} that follow watermark {} are gone, its floor is {}; starting over",
+               state.topic, order_.delivered(id), state.floor);
+  StartOver(id);
+}
+
+void TailLoop::StartOver(TopicId id) {
   Deliver();
   order_.Restart(id);
   heads_.Need(id);

@@ -49,6 +49,8 @@ class TailLoop {
   void OnUpdate(std::string_view update, TimePoint now);
   void OnHead(TopicId id, const TopicState& state);
   void OnRegress(TopicId id, const TopicState& state);
+  void OnBreach(TopicId id, const TopicState& state);
+  void StartOver(TopicId id);
   void AdoptEpoch();
   void NoteStream(TimePoint now);
   void Deliver();
