@@ -25,12 +25,7 @@ namespace {
 
 constexpr int64 kUnixEpochOffsetUs = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
-// Everything that names the document of a row.
-struct Identity {
-  Bytes topic;
-  Bytes doc_key;
-  int64 doc_version;
-};
+using Identity = RowIdentity;
 
 void Render(Bytes& out, CompiledTemplate& compiled, const char* what, const TablePublication* pub,
             TupleTableSlot* row) {
@@ -270,6 +265,12 @@ bool FixedTopic(Bytes& out, const TablePublication* pub) {
   CheckTopic(out.view());
   return true;
 }
+
+bool IdentifyRow(RowIdentity* identity, TablePublication* pub, TupleTableSlot* row) {
+  return TryIdentify(identity, pub, row);
+}
+
+void AppendRowPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) { AppendPayload(out, pub, row); }
 
 void CaptureDelete(TablePublication* pub, TupleTableSlot* row) {
   Identity identity = {};

@@ -22,4 +22,16 @@ void RenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 // The topic when it is the same for all rows; false otherwise.
 bool FixedTopic(Bytes& out, const TablePublication* pub);
 
+// What a row is as a document; false when it can't be named (a null in its key, a topic that is none): such a row was
+// never an event. doc_version is kVersionIsWatermark when the publication has no version column.
+struct RowIdentity {
+  Bytes topic;
+  Bytes doc_key;
+  int64 doc_version;
+};
+bool IdentifyRow(RowIdentity* identity, TablePublication* pub, TupleTableSlot* row);
+
+// Appends the payload that an upsert of the row has: canonical JSON in UTF-8.
+void AppendRowPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row);
+
 }  // namespace oasync
