@@ -10,11 +10,13 @@ import { tables, truth } from './schema.mjs';
 
 const retried = new Set(['40001', '40P01', '55P03']);
 
+/** @typedef {{epoch: number, watermark: number, token: string | null, documents: (Doc & {key: string})[]}} Page */
+
 /** Reads all pages of a topic, of random sizes. @param {import('pg').Client} client @param {string} topic @param {Random} random @returns {Promise<Snapshot>} */
 async function readPages(client, topic, random) {
   /** @type {Snapshot | undefined} */
   let snapshot;
-  for (let token = null, last = false; !last;) {
+  for (let token = /** @type {string | null} */ (null), last = false; !last;) {
     const limit = random.integer(1, 12);
     const bytes = random.chance(0.3) ? random.integer(1, 2000) : 1_000_000;
     const page = random.chance(0.3) ? await jsonPage(client, topic, limit, token, bytes) : await rowsPage(client, topic, limit, token, bytes);
@@ -29,7 +31,7 @@ async function readPages(client, topic, random) {
   return /** @type {Snapshot} */ (snapshot);
 }
 
-/** @param {import('pg').Client} client @param {string} topic @param {number} limit @param {string | null} token @param {number} bytes */
+/** @param {import('pg').Client} client @param {string} topic @param {number} limit @param {string | null} token @param {number} bytes @returns {Promise<Page>} */
 async function rowsPage(client, topic, limit, token, bytes) {
   const { rows } = await client.query(`SELECT doc_key, doc_version, payload::text, encode(payload_hash, 'hex') AS hash, epoch, watermark, next_page_token
     FROM runtime.sync_snapshot($1, $2, $3, $4)`, [topic, limit, token, bytes]);
@@ -37,7 +39,7 @@ async function rowsPage(client, topic, limit, token, bytes) {
     documents: rows.filter((row) => row.doc_key !== null).map((row) => ({ key: row.doc_key, version: row.doc_version, payload: row.payload, hash: row.hash })) };
 }
 
-/** @param {import('pg').Client} client @param {string} topic @param {number} limit @param {string | null} token @param {number} bytes */
+/** @param {import('pg').Client} client @param {string} topic @param {number} limit @param {string | null} token @param {number} bytes @returns {Promise<Page>} */
 async function jsonPage(client, topic, limit, token, bytes) {
   const { rows: [row] } = await client.query('SELECT runtime.sync_snapshot_json($1, $2, $3, $4) AS body', [topic, limit, token, bytes]);
   const text = row.body.toString('utf8');
