@@ -12,7 +12,9 @@ const seed = process.env.SEED ?? String(Date.now());
 const seconds = Number(process.env.SECONDS ?? 12);
 const writers = 8;
 const random = new Random(seed);
-const cluster = await Cluster.create({ settings: { 'oa_sync.checkpoint_interval': 1 } });
+// Commits that wait for their flush, beside others that do not (synchronous_commit = off): higher watermarks are
+// visible before lower ones all the time.
+const cluster = await Cluster.create({ settings: { 'oa_sync.checkpoint_interval': 1, commit_delay: 4000, commit_siblings: 0 } });
 await cluster.createDatabase('seam');
 cluster.psql('seam', schema);
 const client = await cluster.connect('seam');
@@ -51,7 +53,7 @@ test(`snapshots under writes, seed ${seed}`, { timeout: 240_000 }, async (t) => 
   }
   t.diagnostic(`${JSON.stringify(total)}, ${snapshots.length} snapshots of ${snapshots.reduce((sum, s) => sum + s.pages, 0)} pages`);
   assert.ok(total.committed > 100 && snapshots.length > 20, 'there was something to see');
-  assert.ok(snapshots.some((s) => s.form === 'pages of their own' && s.pages > 5), 'snapshots of many pages');
+  assert.ok(snapshots.some((s) => s.form === 'pages of their own' && s.pages > 3), 'snapshots of many pages');
 });
 
 /** Waits until a topic has no gap below what is allocated, then gives its events. @param {string} topic */

@@ -37,9 +37,12 @@ function change(random, tag) {
     emit: () => `WITH told AS (INSERT INTO app.emitted VALUES ('e${id}', to_json(${body}::text)) ON CONFLICT (k) DO UPDATE SET body = EXCLUDED.body RETURNING *)
       SELECT runtime.sync_emit('seam.emitted', k, NULL, body) FROM told`,
     emitGone: () => `WITH told AS (DELETE FROM app.emitted WHERE k = 'e${id}' RETURNING *) SELECT runtime.sync_emit('seam.emitted', k, NULL, NULL) FROM told`,
+    // Empties the table for every snapshot that is older.
+    rewrite: () => `ALTER TABLE ${random.pick(['app.runs', 'app.parts', 'app.loose'])} ALTER body TYPE text USING body || ''`,
     truncate: () => `TRUNCATE ${random.pick(['app.runs', 'app.notes', 'app.parts', 'app.parts_low', 'app.parts_high', 'app.loose', 'app.fixed'])}`,
   };
-  const kind = random.chance(0.01) ? 'truncate' : random.pick(Object.keys(kinds).filter((name) => name !== 'truncate'));
+  const rare = ['truncate', 'rewrite'];
+  const kind = random.chance(0.008) ? random.pick(rare) : random.pick(Object.keys(kinds).filter((name) => !rare.includes(name)));
   return /** @type {() => string} */ (kinds[kind])();
 }
 
