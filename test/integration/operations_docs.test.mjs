@@ -97,7 +97,10 @@ test('installation.md', async () => {
 
 test('sizing.md', () => {
   shop('sizing');
-  for (const block of blocksOf('sizing', 'sql')) assert.notEqual(run(block, 'sizing'), '', `${block.where} shows nothing`);
+  for (const block of blocksOf('sizing', 'sql')) {
+    const output = run(block, 'sizing');
+    if (!block.text.includes('-- empty')) assert.notEqual(output, '', `${block.where} shows nothing`);
+  }
   assert.match(ask('SELECT sum(bytes) > 0 FROM runtime.sync_journal_partitions', 'sizing'), /^t$/);
 });
 
