@@ -230,6 +230,12 @@ ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bu
   That is CPU, not waiting: at one client and on a slow disk it disappears in the wait for the disk; where writers
   saturate the cores it is the whole difference. The cheaper the statement itself, the larger the share, so the one-row
   prepared INSERT without any other index is the worst case.
+- A profile of a published \`INSERT … SELECT\` (perf, by hand): 45 % is appending to the journal, 26 of them heap pages with their WAL
+  and 18 the entries of its index; 4 % is the extension's own code and 3 % sha256. A third of the whole is the kernel, which grows files and
+  writes WAL. So what is left to gain is in bytes, not in code. Sampled waits of 64 writers on one topic: 7 % are for the last page
+  of the journal's index and 3 % for a place in WAL, against 1 % and 1 % without capture.
+- The peers run a statement for each event, or one for all, through the executor; the journal is appended in batches, without it. They
+  write one index entry to an ever growing number, the journal one to (topic, watermark), and a hash: more bytes, less time.
 - A counter row is held to the end of the commit, so a topic's writers take turns at the disk. Watermarks taken at
   PRE_COMMIT by an atomic addition are held by nobody.
 - Other work on the same cores shows as a wide spread between rounds, and as a longer tail of the latencies: both sides of a
