@@ -12,6 +12,7 @@ extern "C" {
 #include "utils/varlena.h"
 }
 
+#include "applied_truncate.h"
 #include "commit.h"
 #include "dropped_tables.h"
 #include "epoch.h"
@@ -81,6 +82,7 @@ void _PG_init(void) {
   InstallCommit();
   InstallTruncate();
   InstallDroppedTables();
+  InstallAppliedTruncate();
   InstallUtilityHook();
   InstallWorkers();
   WatchJournal();

@@ -26,6 +26,7 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
+#include "applied_truncate.h"
 #include "capture.h"
 #include "commit.h"
 #include "event_log.h"
@@ -135,19 +136,6 @@ bool Fires(const Trigger* trigger) {
          trigger->tgenabled == (replica ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN);
 }
 
-// Whether a DELETE of the partition's rows would be captured: by its clone of the published table's row trigger.
-bool RowTriggerFires(Oid relid, int32 id) {
-  Relation rel = table_open(relid, NoLock);
-  bool fires = false;
-  for (int i = 0; rel->trigdesc != nullptr && i < rel->trigdesc->numtriggers; ++i) {
-    const Trigger* trigger = &rel->trigdesc->triggers[i];
-    if (trigger->tgnargs != 1 || strtol(trigger->tgargs[0], nullptr, 10) != id || !Fires(trigger)) continue;
-    fires |= strcmp(get_func_name(trigger->tgfoid), "oa_sync_capture_row") == 0;
-  }
-  table_close(rel, NoLock);
-  return fires;
-}
-
 void CaptureTruncatedPartition(Oid relid, const List* ancestors) {
   if (FindJournal() == nullptr) return;
   const ListCell* cell;
@@ -185,6 +173,18 @@ void InstallTruncate() {
   object_access_hook = OnObjectAccess;
 }
 
+bool RowTriggerFires(Oid relid, int32 id) {
+  Relation rel = table_open(relid, NoLock);
+  bool fires = false;
+  for (int i = 0; rel->trigdesc != nullptr && i < rel->trigdesc->numtriggers; ++i) {
+    const Trigger* trigger = &rel->trigdesc->triggers[i];
+    if (trigger->tgnargs != 1 || strtol(trigger->tgargs[0], nullptr, 10) != id || !Fires(trigger)) continue;
+    fires |= strcmp(get_func_name(trigger->tgfoid), "oa_sync_capture_row") == 0;
+  }
+  table_close(rel, NoLock);
+  return fires;
+}
+
 void ForgetTruncate() { covered.transaction = InvalidLocalTransactionId; }
 
 extern "C" {
@@ -201,6 +201,7 @@ Datum oa_sync_capture_truncate(PG_FUNCTION_ARGS) {
                     errhint("Publish the table with sync_publish().")));
   }
   CheckMayCapture();
+  NoteTruncated(RelationGetRelid(trigger->tg_relation));
   CaptureTruncatedTopics(trigger->tg_relation, pg_strtoint32(trigger->tg_trigger->tgargs[0]));
   return PointerGetDatum(nullptr);
 }
