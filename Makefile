@@ -122,6 +122,10 @@ lint: deps all unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types
 format: ## format the C++ sources in place
 	@scripts/sources.sh | xargs -r clang-format -i
 
+.PHONY: db-schema
+db-schema: ## write docs/DB_SCHEMA.md from the installed extension's catalog
+	node scripts/db_schema.mjs --write
+
 .PHONY: dist
 dist: ## a PGXN archive of HEAD: dist/oa_sync-VERSION.zip
 	@VERSION=$(VERSION) scripts/dist.sh

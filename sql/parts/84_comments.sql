@@ -4,15 +4,15 @@
 COMMENT ON TABLE @extschema@.sync_stream_events_default IS 'The part of the journal that holds what no dated partition does. What pg_dump takes with it';
 COMMENT ON SEQUENCE @extschema@.sync_publications_publication_id_seq IS 'Numbers publications';
 COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number; greater than that of every earlier history';
-COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The clusters, as in pg_control_system()';
+COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster''s, as in pg_control_system()';
 COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line that the history is on';
 COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it began';
 COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
 COMMENT ON COLUMN @extschema@.sync_publications.publication_id IS 'Number of the publication, the argument of its triggers; it stays when the table is published anew';
 COMMENT ON COLUMN @extschema@.sync_publications.relation IS 'The published table';
-COMMENT ON COLUMN @extschema@.sync_publications.topic IS 'Template of the topic: {column} is a columns value, {{ and }} are braces';
-COMMENT ON COLUMN @extschema@.sync_publications.doc_key IS 'Template of the documents key';
-COMMENT ON COLUMN @extschema@.sync_publications.doc_version IS 'Column that is the documents version; null is the watermark';
+COMMENT ON COLUMN @extschema@.sync_publications.topic IS 'Template of the topic: {column} is a column''s value, {{ and }} are braces';
+COMMENT ON COLUMN @extschema@.sync_publications.doc_key IS 'Template of the document''s key';
+COMMENT ON COLUMN @extschema@.sync_publications.doc_version IS 'Column that is the document''s version; null is the watermark';
 COMMENT ON COLUMN @extschema@.sync_publications.payload IS 'What of the row is the document, as sync_publish() was told';
 COMMENT ON COLUMN @extschema@.sync_publications.skip_unchanged IS 'Whether updates that change neither payload nor version are left out';
 COMMENT ON COLUMN @extschema@.sync_publications.always IS 'Whether writes under session_replication_role = replica are captured';
@@ -25,7 +25,7 @@ COMMENT ON COLUMN @extschema@.sync_topics.retained IS 'How many events are in th
 COMMENT ON COLUMN @extschema@.sync_topics.in_flight IS 'How many watermarks are allocated and not visible yet';
 COMMENT ON COLUMN @extschema@.sync_topics.epoch IS 'The present epoch';
 COMMENT ON COLUMN @extschema@.sync_stats.epoch IS 'The present epoch';
-COMMENT ON COLUMN @extschema@.sync_stats.worker_pid IS 'The workers process; null when none runs';
+COMMENT ON COLUMN @extschema@.sync_stats.worker_pid IS 'The worker''s process; null when none runs';
 COMMENT ON COLUMN @extschema@.sync_stats.recovered IS 'Whether the holes that a crash left are filled';
 COMMENT ON COLUMN @extschema@.sync_stats.heads_persisted_at IS 'When the worker last wrote heads to sync_topic_sequences';
 COMMENT ON COLUMN @extschema@.sync_stats.partitions IS 'Partitions of the journal, the default one included';
