@@ -36,7 +36,7 @@ CREATE TABLE app.runs (id int PRIMARY KEY);
 CREATE TABLE app.notes (id int PRIMARY KEY);
 -- A WARNING is no exception: it is looked for in the server's log.
 CREATE FUNCTION t.warnings() RETURNS int LANGUAGE sql AS $$
-  SELECT count(*)::int FROM regexp_matches(pg_read_file(current_setting('data_directory') || '/../postgres.log'), 'WARNING:  documents of table app\.notes can not be told from those of app\.runs', 'g') $$;
+  SELECT count(*)::int FROM regexp_matches(encode(pg_read_binary_file(current_setting('data_directory') || '/../postgres.log'), 'escape'), 'WARNING:  documents of table app\.notes can not be told from those of app\.runs', 'g') $$;
 CREATE FUNCTION t.warned(runs_key text, notes_key text, notes_topic text DEFAULT 'shared') RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE before int;
 BEGIN

@@ -1,19 +1,19 @@
 -- An application role, with a schema and tables of its own, tries to change or forge events; hostile objects in the way of our functions.
 \ir include/setup.sql
 SELECT plan(43);
-DROP ROLE IF EXISTS oa_pgtap_app; CREATE ROLE oa_pgtap_app LOGIN;
+DROP ROLE IF EXISTS oa_pgtap_forger; CREATE ROLE oa_pgtap_forger LOGIN;
 CREATE TABLE app.docs (id int PRIMARY KEY, body text);
 CREATE TABLE app.rooted (id int PRIMARY KEY) PARTITION BY RANGE (id);
 SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => '{id}') AS id \gset
 SELECT runtime.sync_publish('app.rooted', topic => 'rooted', doc_key => '{id}') \g /dev/null
 INSERT INTO app.docs VALUES (1, 'true');
-GRANT USAGE, CREATE ON SCHEMA app TO oa_pgtap_app;
-GRANT CREATE ON SCHEMA public TO oa_pgtap_app;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON app.docs TO oa_pgtap_app;
-SELECT is(t.failure('DO $$ BEGIN PERFORM FROM runtime.sync_stream_events; END $$', role => 'oa_pgtap_app'), '42501', 'without USAGE on the schema');
-GRANT USAGE ON SCHEMA runtime TO oa_pgtap_app;
+GRANT USAGE, CREATE ON SCHEMA app TO oa_pgtap_forger;
+GRANT CREATE ON SCHEMA public TO oa_pgtap_forger;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON app.docs TO oa_pgtap_forger;
+SELECT is(t.failure('DO $$ BEGIN PERFORM FROM runtime.sync_stream_events; END $$', role => 'oa_pgtap_forger'), '42501', 'without USAGE on the schema');
+GRANT USAGE ON SCHEMA runtime TO oa_pgtap_forger;
 -- With it, which nobody needs.
-SELECT is(t.failure(command, role => 'oa_pgtap_app'), '42501', command) FROM unnest(ARRAY[
+SELECT is(t.failure(command, role => 'oa_pgtap_forger'), '42501', command) FROM unnest(ARRAY[
   'INSERT INTO runtime.sync_stream_events SELECT * FROM runtime.sync_stream_events',
   'UPDATE runtime.sync_stream_events SET payload = ''1''',
   'DELETE FROM runtime.sync_stream_events',
@@ -41,7 +41,7 @@ SELECT is(t.failure(command, role => 'oa_pgtap_app'), '42501', command) FROM unn
   'CREATE RULE r AS ON INSERT TO runtime.sync_stream_events_default DO INSTEAD NOTHING',
   'ALTER EXTENSION oa_sync ADD TABLE app.docs',
   'SET session_replication_role = replica']) command;
-SELECT throws_ok($$SELECT t.run('CREATE FUNCTION app.capture() RETURNS trigger LANGUAGE c AS ''oa_sync'', ''oa_sync_capture_row''', role => 'oa_pgtap_app')$$, '42501', NULL, 'nor makes a function of its own of our library');
+SELECT throws_ok($$SELECT t.run('CREATE FUNCTION app.capture() RETURNS trigger LANGUAGE c AS ''oa_sync'', ''oa_sync_capture_row''', role => 'oa_pgtap_forger')$$, '42501', NULL, 'nor makes a function of its own of our library');
 -- A superuser's mistake: our trigger on another table does not speak for the published one.
 CREATE TABLE app.other (id int PRIMARY KEY, body text);
 SELECT format('CREATE TRIGGER x AFTER INSERT ON app.other FOR EACH ROW EXECUTE FUNCTION runtime.oa_sync_capture_row(%L)', :id) \gexec
@@ -85,12 +85,12 @@ CREATE TABLE app.victim (id int PRIMARY KEY, body text);
 CREATE TABLE app.victims (a int, b text, PRIMARY KEY (a, b)) PARTITION BY RANGE (a);
 SELECT lives_ok(format('SELECT dblink_exec(''hostile'', %L)', format('DO $x$ BEGIN PERFORM %s; END $x$', call)), call) FROM unnest(ARRAY[
   $$runtime.sync_publish('app.victim'::pg_catalog.regclass)$$, $$runtime.sync_publish('app.victims'::pg_catalog.regclass, always => true)$$, $$runtime.sync_publish('app.victim'::pg_catalog.regclass, 'victim', '{id}')$$,
-  $$runtime.sync_publication_problem('app.victim'::pg_catalog.regclass, 1, false)$$, $$runtime.sync_maintain_partitions()$$, $$runtime.sync_grant_reader('oa_pgtap_app')$$, $$runtime.sync_revoke_reader('oa_pgtap_app')$$]) call;
+  $$runtime.sync_publication_problem('app.victim'::pg_catalog.regclass, 1, false)$$, $$runtime.sync_maintain_partitions()$$, $$runtime.sync_grant_reader('oa_pgtap_forger')$$, $$runtime.sync_revoke_reader('oa_pgtap_forger')$$]) call;
 SELECT dblink_exec('hostile', $$INSERT INTO app.victim VALUES (1, 'x'); UPDATE app.victim SET body = 'y'$$) \g /dev/null
 SELECT lives_ok($$SELECT * FROM dblink('hostile', 'SELECT count(*)::pg_catalog.int4 FROM runtime.sync_publications_status, runtime.sync_topics, runtime.sync_stats, runtime.sync_journal_partitions') AS x(n int)$$, 'the views');
 SELECT lives_ok($$SELECT dblink_exec('hostile', 'DO $x$ BEGIN PERFORM runtime.sync_unpublish(''app.victim''::pg_catalog.regclass); END $x$')$$, 'sync_unpublish');
 SELECT is((SELECT array_agg(DISTINCT what) FROM t.sprung), NULL, 'none of them fell into it');
 SELECT is(t.events('victim'), ARRAY['1 upsert 1 1 {"body":"x","id":1}', '2 upsert 1 2 {"body":"y","id":1}'], 'and captured writes are as they are');
 SELECT dblink_disconnect('hostile') \g /dev/null
-DROP OWNED BY oa_pgtap_app; DROP ROLE oa_pgtap_app;
+DROP OWNED BY oa_pgtap_forger; DROP ROLE oa_pgtap_forger;
 SELECT * FROM finish();

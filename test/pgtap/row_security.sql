@@ -1,8 +1,8 @@
 -- Row security of a published table: it decides what sessions read and write there, and nothing about topics.
 \ir include/setup.sql
 SELECT plan(11);
-DROP ROLE IF EXISTS oa_pgtap_acme; DROP ROLE IF EXISTS oa_pgtap_reader;
-CREATE ROLE oa_pgtap_acme LOGIN; CREATE ROLE oa_pgtap_reader LOGIN REPLICATION;
+DROP ROLE IF EXISTS oa_pgtap_acme; DROP ROLE IF EXISTS oa_pgtap_watcher;
+CREATE ROLE oa_pgtap_acme LOGIN; CREATE ROLE oa_pgtap_watcher LOGIN REPLICATION;
 CREATE TABLE app.docs (id int PRIMARY KEY, tenant text NOT NULL, secret text);
 ALTER TABLE app.docs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY own ON app.docs USING (tenant = replace(current_user, 'oa_pgtap_', ''));
@@ -19,9 +19,9 @@ SELECT is(t.run('DELETE FROM app.docs', role => 'oa_pgtap_acme'), 'DELETE 1', 'a
 SELECT is(t.events('docs:acme', 1) || t.events('docs:evil', 1), ARRAY['2 delete 1 2 -'], 'is an event of that row only');
 SELECT is(t.run('TRUNCATE app.docs', role => 'oa_pgtap_acme'), 'TRUNCATE TABLE', 'TRUNCATE is not subject to row security');
 SELECT is(t.events('docs:evil', 1), ARRAY['2 truncate  2 -'], 'nor is its event: the topic of the row that the role did not see');
-SELECT runtime.sync_grant_reader('oa_pgtap_reader') \g /dev/null
-SELECT is(t.ask('SELECT count(*) FROM runtime.sync_replay_updates(''docs:evil'', 0)', role => 'oa_pgtap_reader'), '2', 'a reader of a topic reads all of it: topics are what rights are given on');
+SELECT runtime.sync_grant_reader('oa_pgtap_watcher') \g /dev/null
+SELECT is(t.ask('SELECT count(*) FROM runtime.sync_replay_updates(''docs:evil'', 0)', role => 'oa_pgtap_watcher'), '2', 'a reader of a topic reads all of it: topics are what rights are given on');
 SELECT is((SELECT count(*) FROM runtime.sync_stream_events WHERE payload::text LIKE '%secret%'), 0::bigint, 'a column that is not published is in no event');
-DROP OWNED BY oa_pgtap_acme, oa_pgtap_reader;
-DROP ROLE oa_pgtap_acme; DROP ROLE oa_pgtap_reader;
+DROP OWNED BY oa_pgtap_acme, oa_pgtap_watcher;
+DROP ROLE oa_pgtap_acme; DROP ROLE oa_pgtap_watcher;
 SELECT * FROM finish();
