@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_check_cursors(text[], bigint[], bigint[]) IS
-  'Whether cursors (topic, epoch, watermark) can be resumed: reason is null, or why not: epoch_diverged, cursor_ahead_of_head, retention_floor_breach. An epoch of 0 or null is not checked. ERROR 2202E when the arrays are of different lengths, 22004 for a null topic. Example: SELECT * FROM runtime.sync_check_cursors(ARRAY[''runtime.run_summaries''], ARRAY[1790000000], ARRAY[41]);';
+  'Whether cursors (topic, epoch, watermark) can be resumed: reason is null, or why not: epoch_diverged, cursor_ahead_of_head, retention_floor_breach. An epoch of 0 or null is not checked. ERROR 2202E when the arrays are of different lengths, 22004 for a null topic. Example: SELECT * FROM runtime.sync_check_cursors(ARRAY[''runtime.run_summaries''], ARRAY[1790000000000], ARRAY[41]);';
 
 REVOKE ALL ON FUNCTION @extschema@.sync_new_epoch(text), @extschema@.oa_sync_topic_histories(text[]), @extschema@.sync_topic_histories(text[]),
   @extschema@.sync_check_cursors(text[], bigint[], bigint[]) FROM PUBLIC;

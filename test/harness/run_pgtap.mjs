@@ -10,7 +10,7 @@ const files = named.length > 0 ? named
   : readdirSync(`${root}/test/pgtap`).filter((name) => name.endsWith('.sql')).sort().map((name) => `${root}/test/pgtap/${name}`);
 
 // fsync is off: a database for each file is many files, and no test here crashes the server.
-const cluster = await Cluster.create({ settings: { max_prepared_transactions: 10, max_worker_processes: 50, fsync: 'off' } });
+const cluster = await Cluster.create({ settings: { max_prepared_transactions: 10, max_worker_processes: 200, 'oa_sync.max_databases': 200, fsync: 'off' } });
 try {
   // A psql for pg_prove that finds the file's own database.
   const psql = `${cluster.dir}/psql-per-file`;
