@@ -3,11 +3,13 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -146,26 +148,50 @@ Datum RowOfRoot(const TablePublication* pub, TupleTableSlot* row) {
   return heap_copy_tuple_as_datum(tuple, pub->root_row);
 }
 
-void AppendFunctionPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+// False when the function returned null.
+bool AppendFunctionValue(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
   LOCAL_FCINFO(call, 1);
   InitFunctionCallInfoData(*call, &pub->function, 1, InvalidOid, nullptr, nullptr);
   call->args[0].value = RowOfRoot(pub, row);
   call->args[0].isnull = false;
   const Datum result = FunctionCallInvoke(call);
-  if (call->isnull) {
-    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                    errmsg("the payload function of published table \"%s\" returned null", get_rel_name(pub->relid)),
-                    errhint("Return a json value; a document without content is 'null'::json.")));
-  }
+  if (call->isnull) return false;
   ValueWriter writer;
   writer.kind = pub->function_is_jsonb ? ValueKind::kJsonb : ValueKind::kJson;
   AppendJsonValue(out, &writer, result);
+  return true;
+}
+
+void AppendFunctionPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  if (AppendFunctionValue(out, pub, row)) return;
+  ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                  errmsg("the payload function of published table \"%s\" returned null", get_rel_name(pub->relid)),
+                  errhint("Return a json value; a document without content is 'null'::json.")));
+}
+
+// The value of one column is the payload.
+void AppendColumnPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  PublishedColumn& column = pub->columns[0];
+  bool isnull = true;
+  const Datum value = slot_getattr(row, column.number, &isnull);
+  if (isnull) {
+    const FormData_pg_attribute* attr = TupleDescAttr(row->tts_tupleDescriptor, column.number - 1);
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("payload column \"%s\" of published table \"%s\" is null", NameStr(attr->attname),
+                           get_rel_name(pub->relid)),
+                    errhint("Declare the column NOT NULL; a document without content is 'null'::json.")));
+  }
+  AppendJsonValue(out, &column.writer, value);
 }
 
 // Appends the row's payload, canonical, in UTF-8.
 void AppendPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
   if (pub->has_function) {
     AppendFunctionPayload(out, pub, row);
+    return;
+  }
+  if (pub->is_column) {
+    AppendColumnPayload(out, pub, row);
     return;
   }
   slot_getallattrs(row);
@@ -239,6 +265,12 @@ void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
   }
 }
 
+// True in a session that restores a dump. pg_dump makes the triggers of ordinary tables after their rows; ours of the
+// read models come with CREATE EXTENSION, before them, and the events of those rows come with the journal.
+bool RestoresDump() {
+  return !check_function_bodies && namespace_search_path != nullptr && *namespace_search_path == '\0';
+}
+
 const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {
   const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
   if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
@@ -282,6 +314,19 @@ void CaptureTruncate(const TablePublication* pub, std::string_view topic) {
   LogWithoutPayload(topic, pub->truncate_key, kVersionIsWatermark, Op::kTruncate);
 }
 
+void RenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  Render(out, pub->doc_key, "doc_key", pub, row);
+  CheckDocKey(out.view());
+}
+
+int64 RowVersion(const TablePublication* pub, TupleTableSlot* row) { return RenderVersion(pub, row); }
+
+bool AppendDocument(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  if (pub->has_function) return AppendFunctionValue(out, pub, row);
+  AppendPayload(out, pub, row);
+  return true;
+}
+
 extern "C" {
 
 PG_FUNCTION_INFO_V1(oa_sync_capture_row);
@@ -293,6 +338,7 @@ Datum oa_sync_capture_row(PG_FUNCTION_ARGS) {
   const TriggerData* trigger = CheckTrigger(fcinfo);
   CheckMayCapture();
   TablePublication* pub = FindPublication(trigger->tg_relation, pg_strtoint32(trigger->tg_trigger->tgargs[0]));
+  if (pub->of_extension && RestoresDump()) return PointerGetDatum(nullptr);
   ++pub->uses;
   // What is allocated here goes with the executor's per-tuple context.
   const int nest_level = pub->depends_on_settings ? BeginFixedSettings() : 0;

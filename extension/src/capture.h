@@ -33,5 +33,12 @@ bool IdentifyRow(RowIdentity* identity, TablePublication* pub, TupleTableSlot* r
 
 // Appends the payload that an upsert of the row has: canonical JSON in UTF-8.
 void AppendRowPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row);
+// The document key of a row, and its version (kVersionIsWatermark when no column gives it). ERROR when a column of it
+// is null or does not fit.
+void RenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row);
+int64 RowVersion(const TablePublication* pub, TupleTableSlot* row);
+
+// Appends the payload of a row of a projection; false when its function returned null: there is no document.
+bool AppendDocument(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 
 }  // namespace oasync

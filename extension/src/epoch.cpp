@@ -115,7 +115,8 @@ void AddEpoch(const Journal* journal, const char* reason) {
   const bool is_complete = get_attnum(journal->epochs, "journal") > 0;  // 0.1.0's table is not
   char* sql = psprintf(
       "INSERT INTO %s (epoch, system_identifier, timeline, reason%s) SELECT greatest(coalesce(max(epoch), 0) + 1, "
-      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8), $1, $2, $3%s FROM %s",
+      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8), $1, $2, $3%s FROM "
+      "%s",
       table, is_complete ? ", database, journal" : "", is_complete ? ", $4, $5" : "", table);
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());

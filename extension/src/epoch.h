@@ -2,8 +2,8 @@
 //
 // sync_epochs holds a row for each, with the cluster's system identifier and WAL time line, the database and the
 // journal. When these are not the newest row's (promotion, point-in-time recovery, restore from a dump, a copy of the
-// database), the worker opens a new epoch; until it has, no event is appended. Numbers are milliseconds since 1970 (or one
-// more than the newest), so that two histories that went apart do not open epochs of the same number.
+// database), the worker opens a new epoch; until it has, no event is appended. Numbers are milliseconds since 1970 (or
+// one more than the newest), so that two histories that went apart do not open epochs of the same number.
 #pragma once
 
 #include "journal.h"

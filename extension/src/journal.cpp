@@ -29,7 +29,7 @@ MemoryContext cache_context = nullptr;
 void OnInvalidation(Datum, Oid relid) {
   // May be called at any time: only mark.
   if (relid != InvalidOid && relid != cache.journal && relid != cache.sequences && relid != cache.publications &&
-      relid != cache.epochs && relid != cache.policies) {
+      relid != cache.epochs && relid != cache.policies && relid != cache.projections) {
     return;
   }
   cache_valid = false;
@@ -97,6 +97,7 @@ bool Fill() {
   found.publications = get_relname_relid("sync_publications", schema);
   found.epochs = get_relname_relid("sync_epochs", schema);
   found.policies = get_relname_relid("sync_topic_policies", schema);
+  found.projections = get_relname_relid("sync_projections", schema);
   // The others came later: until ALTER EXTENSION oa_sync UPDATE a new library serves what 0.1.0 had.
   for (const Oid relid : {found.journal, found.sequences, found.publications, found.epochs}) {
     if (relid == InvalidOid) return false;
@@ -104,6 +105,7 @@ bool Fill() {
   cache.journal = found.journal;  // from here on invalidations of it are seen
   cache.epochs = found.epochs;
   cache.policies = found.policies;
+  cache.projections = found.projections;
   cache.publications = found.publications;
   cache.sequences = found.sequences;
   ReadPartitions(&found);

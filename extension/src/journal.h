@@ -26,6 +26,7 @@ struct Journal {
   Oid publications;  // sync_publications
   Oid epochs;        // sync_epochs
   Oid policies;      // sync_topic_policies; InvalidOid before the update from 0.1.0
+  Oid projections;   // sync_projections; the same
   int partition_count;
   JournalPartition* partitions;
 };

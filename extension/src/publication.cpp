@@ -3,34 +3,29 @@
 extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/partition.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
 #include "executor/tuptable.h"
-#include "mb/pg_wchar.h"
-#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
-#include "utils/varlena.h"
 }
 
-#include <algorithm>
-
-#include "canonical_json.h"
 #include "publication_storage.h"
 
 namespace oasync {
 namespace {
 
+// Hashed by its bytes: no padding.
 struct PublicationKey {
   Oid relid;
   int32 id;
+  int32 is_projection;
 };
 
 struct CacheEntry {
@@ -38,14 +33,8 @@ struct CacheEntry {
   TablePublication* publication;  // null until the first compilation
 };
 
-struct PublicationRow {
-  Oid relation;
-  const char* topic;
-  const char* doc_key;
-  const char* doc_version;  // null: the watermark
-  const char* payload;
-  bool skip_unchanged;
-};
+// The columns of sync_projections.
+enum { kProjId = 1, kProjSource, kProjReadModel, kProjDocKey, kProjPayload, kProjDocVersion, kProjOnDelete };
 
 HTAB* cache = nullptr;
 
@@ -100,166 +89,81 @@ bool ReadRow(int32 id, Oid relid, PublicationRow* row, int32* found_id) {
   return found;
 }
 
-[[noreturn]] void RaiseNoColumn(Relation rel, const char* what, const char* column) {
-  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                  errmsg("column \"%s\" of table \"%s\" does not exist", column, RelationGetRelationName(rel)),
-                  errdetail("The %s of the table's publication names it.", what),
-                  errhint("Publish the table again with sync_publish().")));
-}
-
-int ColumnNumber(Relation rel, const char* what, const char* column) {
-  const AttrNumber number = get_attnum(RelationGetRelid(rel), column);
-  if (number <= 0) RaiseNoColumn(rel, what, column);
-  return number;
-}
-
-void Compile(Relation rel, const char* what, const char* text, MemoryContext context, CompiledTemplate* out) {
-  TextTemplate parsed;
-  const char* kept = pstrdup(text);
-  if (const char* wrong = ParseTemplate(kept, parsed); wrong != nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid %s template \"%s\"", what, text),
-                    errdetail("It is not a template over columns: %s.", wrong),
-                    errhint("Write it like 'run:{run_id}:events'.")));
-  }
-  out->count = parsed.count;
-  for (int i = 0; i < parsed.count; ++i) {
-    CompiledTemplate::Part& part = out->parts[i];
-    part = {};
-    const std::string_view piece = parsed.parts[i].text;
-    if (parsed.parts[i].is_column) {
-      part.column_name = pnstrdup(piece.data(), piece.size());
-      part.number = ColumnNumber(rel, what, part.column_name);
-      InitValueWriter(&part.writer, TupleDescAttr(RelationGetDescr(rel), part.number - 1)->atttypid, context);
-    } else {
-      Bytes literal;
-      AppendLiteral(literal, piece);
-      part.literal = literal.view();
-    }
-  }
-}
-
-bool TemplateDependsOnSettings(const CompiledTemplate& compiled) {
-  for (int i = 0; i < compiled.count; ++i) {
-    if (compiled.parts[i].number != 0 && compiled.parts[i].writer.depends_on_settings) return true;
-  }
-  return false;
-}
-
-void AddColumn(TablePublication* pub, Relation rel, int number) {
-  const FormData_pg_attribute* attr = TupleDescAttr(RelationGetDescr(rel), number - 1);
-  PublishedColumn& column = pub->columns[pub->column_count++];
-  column.number = number;
-  const char* name = NameStr(attr->attname);
-  Bytes key;
-  AppendJsonString(key, pg_server_to_any(name, static_cast<int>(strlen(name)), PG_UTF8));
-  key.Append(':');
-  column.key = key.view();
-  InitValueWriter(&column.writer, attr->atttypid, pub->context);
-  pub->depends_on_settings |= column.writer.depends_on_settings;
-}
-
-void CompileFunction(TablePublication* pub, Oid root, const char* name) {
-  List* names = stringToQualifiedNameList(name);
-  const Oid row_type = get_rel_type_id(root);
-  Oid arguments[1] = {row_type};
-  const Oid function = LookupFuncName(names, 1, arguments, false);
-  const Oid result = get_func_rettype(function);
-  if (get_func_retset(function) || (result != JSONOID && result != JSONBOID)) {
-    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                    errmsg("payload function %s returns %s%s", name, get_func_retset(function) ? "SETOF " : "",
-                           format_type_be(result)),
-                    errhint("It has to return json or jsonb.")));
-  }
-  pub->has_function = true;
-  pub->function_is_jsonb = result == JSONBOID;
-  fmgr_info_cxt(function, &pub->function, pub->context);
-}
-
-// The payload is `*`, a list of columns, or `function(*)`.
-void CompilePayload(TablePublication* pub, Relation rel, const char* text) {
-  TupleDesc desc = RelationGetDescr(rel);
-  pub->columns = static_cast<PublishedColumn*>(palloc0(sizeof(PublishedColumn) * static_cast<Size>(desc->natts + 1)));
-  const std::string_view spec(text);
-  if (spec == "*") {
-    for (int i = 0; i < desc->natts; ++i) {
-      if (!TupleDescAttr(desc, i)->attisdropped) AddColumn(pub, rel, i + 1);
-    }
-  } else if (spec.size() > 3 && spec.ends_with("(*)")) {
-    CompileFunction(pub, pub->root, pnstrdup(text, spec.size() - 3));
-  } else {
-    List* names = NIL;
-    if (!SplitIdentifierString(pstrdup(text), ',', &names) || names == NIL) {
-      ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid payload \"%s\"", text),
-                      errhint("Write '*' for the row, 'id, title' for columns, or 'app.make_payload(*)' for a function "
-                              "of the row.")));
-    }
-    ListCell* cell;
-    foreach (cell, names) {
-      const int number = ColumnNumber(rel, "payload", static_cast<const char*>(lfirst(cell)));
-      bool twice = false;
-      for (int i = 0; i < pub->column_count; ++i) twice |= pub->columns[i].number == number;
-      if (!twice) AddColumn(pub, rel, number);
-    }
-  }
-  std::sort(pub->columns, pub->columns + pub->column_count, [](const PublishedColumn& a, const PublishedColumn& b) {
-    return CompareCanonicalKeys(Part(a.key, 0, a.key.size() - 1), Part(b.key, 0, b.key.size() - 1)) < 0;
-  });
-}
-
-void CompileVersion(TablePublication* pub, Relation rel, const char* column) {
-  if (column == nullptr) return;
-  pub->version_column = ColumnNumber(rel, "doc_version", column);
-  pub->version_type = getBaseType(TupleDescAttr(RelationGetDescr(rel), pub->version_column - 1)->atttypid);
-  switch (pub->version_type) {
-    case INT2OID:
-    case INT4OID:
-    case INT8OID:
-    case TIMESTAMPOID:
-    case TIMESTAMPTZOID:
-      return;
-    default:
-      ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                      errmsg("doc_version column \"%s\" is of type %s", column, format_type_be(pub->version_type)),
-                      errhint("Name a column of an integer type or a timestamp, or none: then the watermark is the "
-                              "version.")));
-  }
-}
-
 List* AncestorsOf(Relation rel) {
   return rel->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(rel)) : NIL;
+}
+
+// Finds a row of sync_projections.
+bool ReadProjection(int32 id, PublicationRow* row) {
+  if (GetJournal()->projections == InvalidOid) return false;
+  Relation rel = table_open(GetJournal()->projections, AccessShareLock);
+  TupleTableSlot* slot = table_slot_create(rel, nullptr);
+  SnapshotData self;
+  self.snapshot_type = SNAPSHOT_SELF;
+  TableScanDesc scan = table_beginscan(rel, &self, 0, nullptr);
+  bool found = false;
+  while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+    bool isnull = true;
+    if (DatumGetInt32(slot_getattr(slot, kProjId, &isnull)) != id) continue;
+    found = true;
+    row->relation = DatumGetObjectId(slot_getattr(slot, kProjSource, &isnull));
+    row->read_model = DatumGetObjectId(slot_getattr(slot, kProjReadModel, &isnull));
+    row->doc_key = TextColumn(slot, kProjDocKey);
+    row->payload = TextColumn(slot, kProjPayload);
+    row->doc_version = TextColumn(slot, kProjDocVersion);
+    row->on_delete = TextColumn(slot, kProjOnDelete);
+  }
+  table_endscan(scan);
+  ExecDropSingleTupleTableSlot(slot);
+  table_close(rel, AccessShareLock);
+  return found;
+}
+
+OnDelete OnDeleteFrom(const char* text) {
+  if (strcmp(text, "delete") == 0) return OnDelete::kDelete;
+  return strcmp(text, "project") == 0 ? OnDelete::kProject : OnDelete::kIgnore;
+}
+
+Oid OwnerOf(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
 }
 
 void Fill(TablePublication* pub, Relation rel) {
   PublicationRow row = {};
   int32 id = 0;
-  if (!ReadRow(pub->id, InvalidOid, &row, &id)) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                    errmsg("table \"%s\" has an oa_sync trigger but no publication", RelationGetRelationName(rel)),
-                    errhint("Publish it again with sync_publish(), or drop its triggers with sync_unpublish().")));
+  if (pub->is_projection ? !ReadProjection(pub->id, &row) : !ReadRow(pub->id, InvalidOid, &row, &id)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             pub->is_projection
+                 ? errmsg("table \"%s\" has a trigger of projection %d, which does not exist",
+                          RelationGetRelationName(rel), pub->id)
+                 : errmsg("table \"%s\" has an oa_sync trigger but no publication", RelationGetRelationName(rel)),
+             pub->is_projection
+                 ? errhint("Project it again with sync_project(), or drop the trigger.")
+                 : errhint("Publish it again with sync_publish(), or drop its triggers with sync_unpublish().")));
   }
-  pub->root = row.relation;
   if (row.relation != pub->relid && !list_member_oid(AncestorsOf(rel), row.relation)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("publication %d is not of table \"%s\"", pub->id, RelationGetRelationName(rel)),
-                    errhint("Publish the table with sync_publish(); its triggers are not made by hand.")));
+                    errmsg("%s %d is not of table \"%s\"", pub->is_projection ? "projection" : "publication", pub->id,
+                           RelationGetRelationName(rel)),
+                    pub->is_projection
+                        ? errhint("Project the table with sync_project(); its triggers are not made by hand.")
+                        : errhint("Publish the table with sync_publish(); its triggers are not made by hand.")));
   }
-  pub->skip_unchanged = row.skip_unchanged;
-  Compile(rel, "topic", row.topic, pub->context, &pub->topic);
-  Compile(rel, "doc_key", row.doc_key, pub->context, &pub->doc_key);
-  CompileVersion(pub, rel, row.doc_version);
-  CompilePayload(pub, rel, row.payload);
-  if (pub->has_function && pub->root != pub->relid) {
-    pub->root_row = lookup_rowtype_tupdesc_copy(get_rel_type_id(pub->root), -1);
-    pub->to_root = convert_tuples_by_name(RelationGetDescr(rel), pub->root_row);
+  pub->of_extension = getExtensionOfObject(RelationRelationId, row.relation) == get_extension_oid("oa_sync", true);
+  pub->owner = OwnerOf(row.relation);
+  if (pub->is_projection) {
+    pub->read_model = row.read_model;
+    pub->on_delete = OnDeleteFrom(row.on_delete);
   }
-  pub->depends_on_settings |= TemplateDependsOnSettings(pub->topic) || TemplateDependsOnSettings(pub->doc_key);
-  const CompiledTemplate::Part& first = pub->doc_key.parts[0];
-  if (first.number == 0) pub->truncate_key = first.literal;
+  FillPublication(pub, rel, row);
 }
 
-}  // namespace
-
-TablePublication* FindPublication(Relation rel, int32 id) {
+TablePublication* Find(Relation rel, int32 id, bool is_projection) {
   if (cache == nullptr) {
     HASHCTL control = {};
     control.keysize = sizeof(PublicationKey);
@@ -267,7 +171,7 @@ TablePublication* FindPublication(Relation rel, int32 id) {
     control.hcxt = TopMemoryContext;
     cache = hash_create("oa_sync publications", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   }
-  const PublicationKey key = {RelationGetRelid(rel), id};
+  const PublicationKey key = {RelationGetRelid(rel), id, is_projection};
   bool found = false;
   auto* entry = static_cast<CacheEntry*>(hash_search(cache, &key, HASH_ENTER, &found));
   if (!found) entry->publication = nullptr;
@@ -278,6 +182,7 @@ TablePublication* FindPublication(Relation rel, int32 id) {
   auto* pub = static_cast<TablePublication*>(palloc0(sizeof(TablePublication)));
   pub->relid = key.relid;
   pub->id = key.id;
+  pub->is_projection = is_projection;
   pub->context = context;
   // The fill reads through the caches and may process invalidations; one of this table would only say what the fill
   // already saw, because the caller holds a lock on it.
@@ -293,6 +198,12 @@ TablePublication* FindPublication(Relation rel, int32 id) {
   entry->publication = pub;
   return pub;
 }
+
+}  // namespace
+
+TablePublication* FindPublication(Relation rel, int32 id) { return Find(rel, id, false); }
+
+TablePublication* FindProjection(Relation rel, int32 id) { return Find(rel, id, true); }
 
 TablePublication* CompilePublication(Relation rel, int32 id) {
   OnInvalidation(PointerGetDatum(nullptr), RelationGetRelid(rel));

@@ -43,10 +43,13 @@ enum PublicationColumn {
   kPubPayload,
   kPubSkipUnchanged,
 };
+// What a projection does with the document of a row that goes away.
+enum class OnDelete : uint8_t { kIgnore, kDelete, kProject };
 
 struct TablePublication {
-  Oid relid;  // hash key: the relation
-  int32 id;   // hash key: publication_id
+  Oid relid;           // hash key: the relation
+  int32 id;            // hash key: publication_id or projection_id
+  bool is_projection;  // hash key: rows become documents of a read model, not events of a topic
   bool valid;
   int uses;  // captures that are using it now; left high by an ERROR, which only keeps memory a while
   MemoryContext context;
@@ -57,6 +60,7 @@ struct TablePublication {
   Oid version_type;
   int column_count;  // of the payload, sorted by key
   PublishedColumn* columns;
+  bool is_column;     // the payload is the value of the one column
   bool has_function;  // the payload is a function of the row
   FmgrInfo function;
   bool function_is_jsonb;
@@ -65,6 +69,23 @@ struct TablePublication {
   bool skip_unchanged;
   bool depends_on_settings;
   std::string_view truncate_key;  // the literal prefix of the doc_key template
+  bool of_extension;              // the table is one of ours: a read model
+  // Of a projection only.
+  Oid read_model;
+  Oid owner;  // of the published table
+  OnDelete on_delete;
+};
+
+// How a publication or a projection is written down.
+struct PublicationRow {
+  Oid relation;
+  const char* topic;  // null of a projection
+  const char* doc_key;
+  const char* doc_version;  // null: the watermark; of a projection: one more than before
+  const char* payload;
+  bool skip_unchanged;
+  Oid read_model;  // the rest is of a projection only
+  const char* on_delete;
 };
 
 // The publication `id` as it applies to a relation that is open. ERROR when it is not there or does not fit.
@@ -73,9 +94,15 @@ TablePublication* FindPublication(Relation rel, int32 id);
 
 // The same, compiled afresh even when nothing seems to have changed: what somebody looks into.
 TablePublication* CompilePublication(Relation rel, int32 id);
+// The same for a projection (sync_projections): how the rows of a table become documents of a read model.
+TablePublication* FindProjection(Relation rel, int32 id);
 
 // The id of the publication whose table is `relid`, 0 when there is none.
 int32 PublicationOf(Oid relid);
+
+// Fills `pub` from its row, for a relation that is open; memory is of pub->context, which is the current one.
+// ERROR when the row does not fit the relation. (publication_compile.cpp)
+void FillPublication(TablePublication* pub, Relation rel, const PublicationRow& row);
 
 // Registers the invalidation callback. Called from _PG_init; children of the postmaster inherit it.
 void WatchPublications();

@@ -42,7 +42,7 @@ uint64 Key(std::string_view topic) {
 RateSet* SetOf(uint64 key) { return &shared->rate_sets[(key >> 32) % SetCount()]; }
 
 // What this subtransaction took, as a bucket of its own would stand: what came back with time is no longer to be given
-// back. Of two topics in one place the later one is noted: the other's tokens stay taken.
+// back. Of so many topics at once; of further ones the tokens stay taken.
 constexpr uint64 kTakenTopics = 64;
 struct Taken {
   uint64 key;  // 0: none
@@ -58,6 +58,15 @@ void BeginTaken() {
   const SubTransactionId sub = GetCurrentSubTransactionId();
   if (likely(taken.transaction == MyProc->lxid && taken.sub == sub)) return;
   taken = {MyProc->lxid, sub, {}};
+}
+
+// The topic's place, or a free one for it, or that of another.
+Taken& TakenOf(uint64 key) {
+  for (uint64 i = 0; i < kTakenTopics; ++i) {
+    Taken& place = taken.topics[(key + i) % kTakenTopics];
+    if (place.key == key || place.key == 0) return place;
+  }
+  return taken.topics[key % kTakenTopics];
 }
 
 void GiveBackTaken(int64 now) {
@@ -81,7 +90,7 @@ PublishToken TakePublishToken(std::string_view topic, int64 rate) {
   SpinLockAcquire(&set->lock);
   const int64 wait = TakeToken(set->buckets, key, rate, now);
   SpinLockRelease(&set->lock);
-  Taken& mine = taken.topics[key % kTakenTopics];
+  Taken& mine = TakenOf(key);
   if (wait != 0) {
     const bool first = mine.key != key;
     GiveBackTaken(now);

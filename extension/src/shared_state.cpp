@@ -158,6 +158,10 @@ DatabaseState* ClaimDatabase(Oid database) {
   pg_atomic_init_u64(&state->bytes_dropped, 0);
   pg_atomic_init_u64(&state->floors_raised, 0);
   pg_atomic_init_u64(&state->retention_skipped, 0);
+  pg_atomic_init_u64(&state->documents_written, 0);
+  pg_atomic_init_u64(&state->documents_stale, 0);
+  pg_atomic_init_u64(&state->documents_unchanged, 0);
+  pg_atomic_init_u64(&state->documents_drifted, 0);
   return state;
 }
 

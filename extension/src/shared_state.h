@@ -99,6 +99,11 @@ struct DatabaseState {
   pg_atomic_uint64 bytes_dropped;
   pg_atomic_uint64 floors_raised;
   pg_atomic_uint64 retention_skipped;
+  // Writes to read models, whether their transactions committed or not (document_guard.cpp).
+  pg_atomic_uint64 documents_written;
+  pg_atomic_uint64 documents_stale;
+  pg_atomic_uint64 documents_unchanged;
+  pg_atomic_uint64 documents_drifted;
 };
 
 struct RateSet;       // rate_limit.cpp

@@ -141,7 +141,7 @@ Datum sync_statistics(PG_FUNCTION_ARGS) {
   const RetentionCycle retention = state->retention;
   LWLockRelease(shared->databases_lock);
   // Columns that the SQL function of an earlier version does not have are at the end, and not looked at.
-  Datum values[22] = {
+  Datum values[26] = {
       Int64GetDatum(static_cast<int64>(ReadNewestEpoch(journal))),
       Int32GetDatum(state->worker_pid),
       BoolGetDatum(state->recovered),
@@ -164,8 +164,12 @@ Datum sync_statistics(PG_FUNCTION_ARGS) {
       Counter(&state->retention_skipped),
       TimestampTzGetDatum(retention.started_at),
       Float8GetDatum(static_cast<double>(retention.duration_us) / 1000.0),
+      Counter(&state->documents_written),
+      Counter(&state->documents_stale),
+      Counter(&state->documents_unchanged),
+      Counter(&state->documents_drifted),
   };
-  bool isnull[22] = {};
+  bool isnull[26] = {};
   isnull[20] = isnull[21] = retention.started_at == 0;
   isnull[1] = state->worker_pid == 0;
   isnull[3] = state->checkpoint_at == 0;

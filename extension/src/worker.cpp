@@ -32,9 +32,6 @@ namespace {
 constexpr int kMaintenanceMs = 60000;
 constexpr int kMaintenanceRetryMs = 2000;
 
-// Lower publication_ids are those of the extension's own tables.
-constexpr int kFirstUserPublication = 100;
-
 bool extension_found = false;
 bool epoch_is_open = false;
 
@@ -57,9 +54,10 @@ void LookForNeed() {
   needs_partitions = journal->partition_count > 1;
   if (needs_partitions) return;
   const char* schema = get_namespace_name(journal->schema);
-  const char* sql = psprintf("SELECT FROM %s UNION ALL SELECT FROM %s WHERE publication_id >= %d LIMIT 1",
+  // Publications of the extension's own tables have negative numbers.
+  const char* sql = psprintf("SELECT FROM %s UNION ALL SELECT FROM %s WHERE publication_id > 0 LIMIT 1",
                              quote_qualified_identifier(schema, "sync_stream_events"),
-                             quote_qualified_identifier(schema, "sync_publications"), kFirstUserPublication);
+                             quote_qualified_identifier(schema, "sync_publications"));
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
   if (SPI_execute(sql, true, 1) != SPI_OK_SELECT) elog(ERROR, "could not look for events");

@@ -43,12 +43,13 @@ CREATE FUNCTION @extschema@.sync_statistics(
   OUT transactions bigint, OUT events bigint, OUT event_bytes bigint, OUT spilled_bytes bigint,
   OUT voids_queued bigint, OUT voids_filled bigint, OUT voids_pending bigint,
   OUT retention_cycles bigint, OUT partitions_dropped bigint, OUT bytes_dropped bigint, OUT floors_raised bigint,
-  OUT partitions_skipped bigint, OUT retained_at timestamptz, OUT retention_ms double precision
+  OUT partitions_skipped bigint, OUT retained_at timestamptz, OUT retention_ms double precision,
+  OUT documents_written bigint, OUT documents_stale bigint, OUT documents_unchanged bigint, OUT documents_drifted bigint
 ) RETURNS record
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'sync_statistics';
 COMMENT ON FUNCTION @extschema@.sync_statistics() IS 'Behind the view sync_stats.';
 
 CREATE VIEW @extschema@.sync_stats AS SELECT * FROM @extschema@.sync_statistics();
 COMMENT ON VIEW @extschema@.sync_stats IS
-  'One row about this database, counters since the server started. worker_pid is null when no worker runs; recovered says that holes of a crash are filled; heads_evicted is of the whole cluster; voids_pending waits for the worker. Of retention: cycles, partitions dropped and their bytes, floors raised, partitions that were skipped because somebody used them or a topic in them was not dense, when the last cycle began (retained_at) and how long it took (retention_ms).';
+  'One row about this database, counters since the server started. worker_pid is null when no worker runs; recovered says that holes of a crash are filled; heads_evicted is of the whole cluster; voids_pending waits for the worker. Of retention: cycles, partitions dropped and their bytes, floors raised, partitions that were skipped because somebody used them or a topic in them was not dense, when the last cycle began (retained_at) and how long it took (retention_ms). documents_*: what writes to read models came to, also those that were rolled back: written, left out because they were stale or unchanged, drifted (another content of the same version; counted as written too).';
 

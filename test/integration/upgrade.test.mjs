@@ -36,7 +36,7 @@ const catalog = (database) => ask(database, `
       FROM member m JOIN pg_proc p ON p.oid = m.objid WHERE m.classid = 'pg_proc'::regclass
     UNION ALL SELECT format('event trigger %s %s %s %s', evtname, evtevent, evtfoid::regproc, evttags)
       FROM member m JOIN pg_event_trigger t ON t.oid = m.objid WHERE m.classid = 'pg_event_trigger'::regclass
-    UNION ALL SELECT format('publication %s', p) FROM runtime.sync_publications p WHERE publication_id < 100
+    UNION ALL SELECT format('publication %s', p) FROM runtime.sync_publications p WHERE publication_id < 0
     UNION ALL SELECT format('dumped %s %s', c.oid::regclass, c.condition)
       FROM pg_extension e, unnest(e.extconfig, e.extcondition) AS c(oid, condition) WHERE e.extname = 'oa_sync'
   ) AS lines(line) ORDER BY line COLLATE "C"`)
@@ -62,6 +62,8 @@ for (const version of released) {
       CREATE EXTENSION oa_sync VERSION '${version}';
       CREATE SCHEMA app;
       CREATE TABLE app.docs (id int PRIMARY KEY, body text);
+      CREATE TABLE app.other (id int PRIMARY KEY);
+      SELECT runtime.sync_publish('app.other', topic => 'other');
       SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => 'd:{id}');
       GRANT USAGE ON SCHEMA runtime TO reader_${database};
       GRANT EXECUTE ON FUNCTION runtime.sync_topic_heads(text[]), runtime.sync_replay_updates(text, bigint, integer, bigint) TO reader_${database};

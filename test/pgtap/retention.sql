@@ -3,7 +3,7 @@
 SELECT plan(64);
 ALTER SYSTEM SET oa_sync.retention_interval = 0;  -- only when it is asked for
 SELECT pg_reload_conf() \g /dev/null
-SELECT ok(t.wait_for('SELECT worker_pid IS NOT NULL AND recovered AND EXISTS (SELECT FROM runtime.sync_journal_partitions WHERE lower > now()) FROM runtime.sync_stats'), 'the worker runs');
+SELECT ok(t.wait_for('SELECT worker_pid IS NOT NULL AND recovered FROM runtime.sync_stats'), 'the worker runs');
 
 -- The partition of the present begins with the hour, so that the past is free.
 ALTER SYSTEM SET oa_sync.partition_interval = 1;
