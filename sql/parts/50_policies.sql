@@ -45,6 +45,7 @@ COMMENT ON FUNCTION @extschema@.oa_sync_policies_changed() IS
 CREATE TRIGGER oa_sync_policies_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.sync_topic_policies
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.oa_sync_policies_changed();
 ALTER TABLE @extschema@.sync_topic_policies ENABLE ALWAYS TRIGGER oa_sync_policies_changed;
+COMMENT ON TRIGGER oa_sync_policies_changed ON @extschema@.sync_topic_policies IS 'Tells every session that policies changed';
 
 CREATE FUNCTION @extschema@.sync_default_policies(
   OUT pattern text, OUT horizon interval, OUT replay_budget bigint, OUT qos_tier text, OUT max_payload bigint,

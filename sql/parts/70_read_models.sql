@@ -116,6 +116,14 @@ CREATE TRIGGER "!oa_sync_row" AFTER INSERT OR UPDATE OR DELETE ON @extschema@.sy
   FOR EACH ROW EXECUTE FUNCTION @extschema@.oa_sync_capture_row('-2');
 CREATE TRIGGER "!oa_sync_truncate" BEFORE TRUNCATE ON @extschema@.sync_codex_worker_summaries
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.oa_sync_capture_truncate('-2');
+COMMENT ON TRIGGER "!oa_sync_row" ON @extschema@.sync_run_summaries IS 'Makes every write of a row an event';
+COMMENT ON TRIGGER "!oa_sync_truncate" ON @extschema@.sync_run_summaries IS 'Makes a TRUNCATE an event';
+COMMENT ON TRIGGER "~oa_sync_guard" ON @extschema@.sync_run_summaries IS 'Leaves out what is older than the document, or the same';
+COMMENT ON TRIGGER "~oa_sync_count" ON @extschema@.sync_run_summaries IS 'Counts new documents';
+COMMENT ON TRIGGER "!oa_sync_row" ON @extschema@.sync_codex_worker_summaries IS 'Makes every write of a row an event';
+COMMENT ON TRIGGER "!oa_sync_truncate" ON @extschema@.sync_codex_worker_summaries IS 'Makes a TRUNCATE an event';
+COMMENT ON TRIGGER "~oa_sync_guard" ON @extschema@.sync_codex_worker_summaries IS 'Leaves out what is older than the document, or the same';
+COMMENT ON TRIGGER "~oa_sync_count" ON @extschema@.sync_codex_worker_summaries IS 'Counts new documents';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_run_summaries', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_codex_worker_summaries', '');

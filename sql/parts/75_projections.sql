@@ -56,6 +56,8 @@ COMMENT ON COLUMN @extschema@.sync_reprojections.last_at IS 'When its last batch
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_projections', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_projections_projection_id_seq', '');
 
+COMMENT ON SEQUENCE @extschema@.sync_projections_projection_id_seq IS 'Numbers projections';
+
 CREATE VIEW @extschema@.sync_progress_reproject AS
   SELECT r.projection_id, r.phase, r.rows_total, r.rows_done, r.documents_written, r.documents_deleted, r.started_at,
          r.last_at, a.pid, r.resumed
@@ -63,6 +65,16 @@ CREATE VIEW @extschema@.sync_progress_reproject AS
   LEFT JOIN pg_catalog.pg_stat_activity a ON r.phase <> 'finished' AND a.pid = r.pid AND a.backend_start = r.backend_start;
 COMMENT ON VIEW @extschema@.sync_progress_reproject IS
   'The last or present rebuild of each projection: phase (projecting, pruning, finished), the planner''s estimate of all source rows (rows_total), rows_done, documents_written and documents_deleted. pid is null when nobody is working on it: CALL sync_reproject() takes it up where it stopped (resumed counts that).';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.projection_id IS 'The projection, see sync_projections';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.phase IS 'projecting, pruning or finished';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.rows_total IS 'The planner''s estimate of all source rows';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.rows_done IS 'Source rows that were looked at';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.documents_written IS 'Documents that were different and were written';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.documents_deleted IS 'Documents that were deleted: pruned, or their function returned null';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.started_at IS 'When the rebuild began';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.last_at IS 'When it last committed a batch';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.pid IS 'The process that works on it; null when nobody does';
+COMMENT ON COLUMN @extschema@.sync_progress_reproject.resumed IS 'How often it was taken up again';
 
 CREATE FUNCTION @extschema@.oa_sync_project_row() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'oa_sync_project_row';

@@ -43,3 +43,16 @@ COMMENT ON COLUMN @extschema@.sync_journal_partitions.partition IS 'The partitio
 COMMENT ON COLUMN @extschema@.sync_journal_partitions.lower IS 'Events appended from then on, null for the default partition';
 COMMENT ON COLUMN @extschema@.sync_journal_partitions.upper IS 'Events appended before then, null for the default partition';
 COMMENT ON COLUMN @extschema@.sync_journal_partitions.bytes IS 'Its size on disk with indexes and TOAST';
+COMMENT ON COLUMN @extschema@.sync_topics.oldest_at IS 'When the oldest event in the journal was appended; null when there is none';
+COMMENT ON COLUMN @extschema@.sync_topics.horizon IS 'How long its policy keeps events; 0 is for ever';
+COMMENT ON COLUMN @extschema@.sync_stats.retention_cycles IS 'Cycles of retention';
+COMMENT ON COLUMN @extschema@.sync_stats.partitions_dropped IS 'Partitions of the journal that retention dropped, or emptied when it was the default one';
+COMMENT ON COLUMN @extschema@.sync_stats.bytes_dropped IS 'Their bytes on disk';
+COMMENT ON COLUMN @extschema@.sync_stats.floors_raised IS 'Floors that retention raised';
+COMMENT ON COLUMN @extschema@.sync_stats.partitions_skipped IS 'Partitions that stayed for a later cycle, because somebody used them or a topic in them was not dense';
+COMMENT ON COLUMN @extschema@.sync_stats.retained_at IS 'When the last cycle of retention began';
+COMMENT ON COLUMN @extschema@.sync_stats.retention_ms IS 'How long it took, in milliseconds';
+COMMENT ON COLUMN @extschema@.sync_stats.documents_written IS 'Documents of read models that were written, also by transactions that were rolled back';
+COMMENT ON COLUMN @extschema@.sync_stats.documents_stale IS 'Writes of an older version that were left out';
+COMMENT ON COLUMN @extschema@.sync_stats.documents_unchanged IS 'Writes of the same version and content that were left out';
+COMMENT ON COLUMN @extschema@.sync_stats.documents_drifted IS 'Writes of the same version with another content; written, and counted as written too';

@@ -29,7 +29,7 @@ SELECT is((SELECT array_agg(t.oid::regtype::text) FROM members m JOIN pg_type t 
           'types are the tables'' row types and arrays of them, which hold nothing');
 SELECT is((SELECT array_agg(p.oid::regprocedure::text) FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid WHERE p.prosecdef AND p.proconfig IS NULL), NULL, 'no function runs with its owner''s rights and the caller''s settings');
 SELECT is((SELECT array_agg(p.oid::regprocedure::text) FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid JOIN pg_language l ON l.oid = p.prolang
-           WHERE l.lanname IN ('sql', 'plpgsql') AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)), NULL, 'every function in SQL or PL/pgSQL has its own search_path');
+           WHERE p.prokind = 'f' AND l.lanname IN ('sql', 'plpgsql') AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)), NULL, 'every function in SQL or PL/pgSQL has its own search_path (a procedure that commits can not have one, and names everything whole)');
 SELECT is((SELECT array_agg(p.oid::regprocedure::text) FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid WHERE p.proparallel = 's' AND p.proname LIKE 'sync\_%' AND p.provolatile = 'v'), NULL, 'nothing that writes is parallel safe');
 SELECT is((SELECT array_agg(DISTINCT nspowner::regrole::text) FROM pg_namespace WHERE nspname = 'runtime'), ARRAY[current_user::text], 'the schema is the installer''s');
 -- The journal's partitions that are made later, with the first event.
