@@ -102,6 +102,7 @@ void PreCommit() {
   GetCurrentTransactionId();  // a watermark belongs to a transaction that can be seen to end
   const uint64 bytes = LoggedBytes();
   Allocate(journal, topics, topic_count);
+  CheckEpochStillIs(GetJournal(), epoch);
   Report(AppendPhase::kAppend, topic_count, 0);
   const uint64 events = Append(topics, topic_count, epoch);
   Report(AppendPhase::kCommit, topic_count, events);

@@ -107,15 +107,23 @@ uint64 PublishedEpoch(const DatabaseState& database, Oid journal) {
 // A number that no other history of these events can have taken: a restored or copied database does not know of the
 // epochs that the one it came from opened since, so the next number would not do.
 void AddEpoch(const Journal* journal, const char* reason) {
-  Oid types[5] = {INT8OID, INT8OID, TEXTOID, OIDOID, OIDOID};
-  Datum values[5] = {Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
-                     Int64GetDatum(static_cast<int64>(WalTimeline())), CStringGetTextDatum(reason),
-                     ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(journal->journal)};
+  // Where the clock is behind the newest epoch, two that part from here still take different numbers.
+  uint32 step = 0;
+  if (!pg_strong_random(&step, sizeof(step))) elog(ERROR, "could not make a random number");
+  step = step % 1000000 + 1;
+  Oid types[6] = {INT8OID, INT8OID, TEXTOID, OIDOID, OIDOID, INT8OID};
+  Datum values[6] = {Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
+                     Int64GetDatum(static_cast<int64>(WalTimeline())),
+                     CStringGetTextDatum(reason),
+                     ObjectIdGetDatum(MyDatabaseId),
+                     ObjectIdGetDatum(journal->journal),
+                     Int64GetDatum(step)};
   const char* table = quote_qualified_identifier(get_namespace_name(journal->schema), "sync_epochs");
   const bool is_complete = get_attnum(journal->epochs, "journal") > 0;  // 0.1.0's table is not
   char* sql = psprintf(
-      "INSERT INTO %s (epoch, system_identifier, timeline, reason%s) SELECT greatest(coalesce(max(epoch), 0) + 1, "
-      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8), $1, $2, $3%s FROM "
+      "INSERT INTO %s (epoch, system_identifier, timeline, reason%s) SELECT greatest(coalesce(max(epoch), 0) + $6, "
+      "pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8), $1, $2, $3%s "
+      "FROM "
       "%s",
       table, is_complete ? ", database, journal" : "", is_complete ? ", $4, $5" : "", table);
   SPI_connect();
@@ -145,6 +153,12 @@ bool EpochIsPublished(const Journal* journal) {
 }
 
 uint64 CurrentEpoch(const Journal* journal) {
+  if (EpochWillBeForgotten()) {
+    // Others append in the old epoch until this is committed, so that there is no right one for events of this.
+    ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                    errmsg("events cannot be written in the transaction that begins a new epoch"),
+                    errhint("COMMIT after sync_new_epoch().")));
+  }
   const DatabaseState* database = MyDatabaseState();
   const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), epoch_wait_ms);
   const Oid relid = journal->journal;
@@ -166,6 +180,12 @@ uint64 CurrentEpoch(const Journal* journal) {
                             "be numbered as if it were not."),
                   errhint("Retry. If it stays, look for the worker in pg_stat_activity, and raise "
                           "max_worker_processes if there is no place for it.")));
+}
+
+void CheckEpochStillIs(const Journal* journal, uint64 epoch) {
+  if (PublishedEpoch(*MyDatabaseState(), journal->journal) == epoch) return;
+  ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                  errmsg("a new epoch began while the transaction was committing"), errhint("Retry the transaction.")));
 }
 
 uint64 ReadNewestEpoch(const Journal* journal) { return static_cast<uint64>(ReadNewestRow(journal).epoch); }
@@ -231,7 +251,9 @@ void NoticeRestoredEpochs(const Journal* journal) {
     database->recovered = false;
     database->restoring = true;
     database->epoch_count = row.count;
-    if (!IsThisHistory(journal, row)) pg_atomic_write_u64(&database->epoch, 0);
+    // Also when it is another one of this history: who read the table just before a commit may have published too late.
+    if (!IsThisHistory(journal, row) || static_cast<uint64>(row.epoch) != pg_atomic_read_u64(&database->epoch))
+      pg_atomic_write_u64(&database->epoch, 0);
   }
   LWLockRelease(shared->databases_lock);
 }

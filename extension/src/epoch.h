@@ -2,7 +2,7 @@
 //
 // sync_epochs holds a row for each, with the cluster's system identifier and WAL time line, the database and the
 // journal. When these are not the newest row's (promotion, point-in-time recovery, restore from a dump, a copy of the
-// database), the worker opens a new epoch; until it has, no event is appended. Numbers are milliseconds since 1970 (or
+// database), the worker opens a new epoch; until it has, no event is appended. Numbers are microseconds since 1970 (or
 // one more than the newest), so that two histories that went apart do not open epochs of the same number.
 #pragma once
 
@@ -13,6 +13,9 @@ namespace oasync {
 // The epoch for events appended now. Waits for the worker when it has yet to open one, up to oa_sync.epoch_wait;
 // then ERROR 57P03.
 uint64 CurrentEpoch(const Journal* journal);
+
+// ERROR 40001 when another epoch began since. Called after allocation, so that within a topic epochs only grow.
+void CheckEpochStillIs(const Journal* journal, uint64 epoch);
 
 // The newest epoch that the database knows, for readers (also on a standby). 0 when there is none.
 uint64 ReadNewestEpoch(const Journal* journal);

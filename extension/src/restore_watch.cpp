@@ -21,6 +21,7 @@ constexpr int kQuietMs = 5000;
 constexpr int kPatienceMs = 600000;
 
 int64 journal_bytes = -1;
+uint64 captured = 0;       // events of this server, which are no sign of a restore
 bool is_complete = false;  // every published table has its trigger
 TimestampTz quiet_since = 0;
 
@@ -42,7 +43,11 @@ void Look() {
   is_complete = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
   PopActiveSnapshot();
   SPI_finish();
-  if (bytes != journal_bytes) quiet_since = GetCurrentTimestamp();
+  const uint64 events = pg_atomic_read_u64(&MyDatabaseState()->events);
+  // Once triggers fire, the data is there: an application that goes on writing does not put the end off.
+  const bool is_ours = is_complete && events != captured && journal_bytes >= 0;
+  if (bytes != journal_bytes && !is_ours) quiet_since = GetCurrentTimestamp();
+  captured = events;
   journal_bytes = bytes;
 }
 

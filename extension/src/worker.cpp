@@ -196,6 +196,8 @@ bool RunInTransaction(const char* what, void (*body)()) {
 
 void LookAgainAfterCommit() { look_again = true; }
 
+bool EpochWillBeForgotten() { return forget_epoch; }
+
 void ForgetEpochAfterCommit() {
   MyDatabaseState();  // takes the database's place, or says that there is none
   forget_epoch = true;

@@ -25,6 +25,8 @@ void SuspendWorker(Oid database);
 void LookAgainAfterCommit();
 // After COMMIT of the transaction, this database's epoch is read again.
 void ForgetEpochAfterCommit();
+// Whether this transaction has called that.
+bool EpochWillBeForgotten();
 // Called when a transaction ends.
 void OnTransactionEnd(bool committed);
 

@@ -18,7 +18,7 @@ UPDATE @extschema@.sync_epochs SET
   WHERE epoch = (SELECT max(epoch) FROM @extschema@.sync_epochs);
 COMMENT ON TABLE @extschema@.sync_epochs IS
   'Histories of the database. The newest row is the present one; a row is added when a watermark could name a different event than before (promotion, point-in-time recovery, restore from a dump, a copy of the database, sync_new_epoch).';
-COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number: milliseconds since 1970 when it was opened, or one more than the newest one''s';
+COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number: microseconds since 1970 when it was opened; a little more than the newest one''s where the clock is behind that';
 COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster, as in pg_control_system()';
 COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line';
 COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened';

@@ -42,6 +42,7 @@ before(async () => {
     INSERT INTO app.docs SELECT i, 1, 'body ' || i FROM generate_series(1, 500) i;
     INSERT INTO app.parts SELECT i, '2026-01-01' FROM generate_series(1, 20) i;
     DELETE FROM app.docs WHERE id <= 20;
+    SELECT runtime.sync_upsert_document('runtime.sync_run_summaries', 'runtime/run_summary:' || i, i, to_json(i)) FROM generate_series(1, 30) i;
     SELECT runtime.sync_emit('by.hand', 'k', i, to_json(i)) FROM generate_series(1, 5) i;
     -- What retention leaves of a topic.
     INSERT INTO runtime.sync_topic_sequences (topic, next_watermark, floor, floor_epoch)
@@ -84,13 +85,16 @@ async function examine(cluster, database = 'test') {
     'by.hand 6 3\npurged 1001 1000');
   assert.equal(ask(cluster, 'SELECT pattern, horizon FROM runtime.sync_topic_policies', database), 'docs|3 days');
   assert.equal(ask(cluster, `SELECT string_agg(relation::text, ' ' ORDER BY relation::text) FROM runtime.sync_publications WHERE relation::text LIKE 'app.%'`, database), 'app.docs app.parts');
+  assert.equal(ask(cluster, `SELECT count(*), count(payload_hash), sum(doc_version) FROM runtime.sync_run_summaries`, database), '30|30|465');
   // It goes on, with the next watermarks, by the restored triggers.
   cluster.psql(database, `INSERT INTO app.docs VALUES (2000, 1, 'restored');
     UPDATE app.docs SET body = body WHERE id = 100;
     SET session_replication_role = replica; INSERT INTO app.parts VALUES (21, '2026-01-02'); RESET session_replication_role;
+    SELECT runtime.sync_upsert_document('runtime.sync_run_summaries', 'runtime/run_summary:1', 100, '"new"');
     SELECT runtime.sync_emit('purged', 'k', 1, '1'); SELECT runtime.sync_emit('by.hand', 'k', 6, '6');`);
   assert.equal(ask(cluster, `SELECT string_agg(topic || ' ' || head, ', ' ORDER BY topic) FROM runtime.sync_topics
-    WHERE topic IN ('docs', 'parts', 'by.hand', 'purged')`, database), 'by.hand 6, docs 523, parts 21, purged 1001');
+    WHERE topic IN ('docs', 'parts', 'by.hand', 'purged', 'runtime.run_summaries')`, database),
+  'by.hand 6, docs 523, parts 21, purged 1001, runtime.run_summaries 31');
   assert.equal(ask(cluster, `SELECT doc_key FROM runtime.sync_replay('docs', 522)`, database), 'd:2000');
   // The commit that was on its way is d:1000 there and nothing here: from its place on the histories differ.
   assert.deepEqual([520, 521, 522].map((watermark) => verdict(cluster, 'docs', watermark, database)),

@@ -91,7 +91,9 @@ for (const version of released) {
       cluster.psql(database, `INSERT INTO app.docs VALUES (13, 'after a restart')`);
       await client.reach('docs', 14);
       assert.equal(ask(database, 'SELECT runtime.sync_current_epoch()'), epoch, 'also by a restart');
-      assert.equal(ask(database, `SELECT has_function_privilege('reader_${database}', 'runtime.sync_topic_heads(text[])', 'EXECUTE')`), 't');
+      for (const name of ['sync_topic_heads', 'sync_topic_histories']) {
+        assert.equal(ask(database, `SELECT has_function_privilege('reader_${database}', 'runtime.${name}(text[])', 'EXECUTE')`), 't');
+      }
       await waitFor(() => ask(database, 'SELECT recovered FROM runtime.sync_stats') === 't', { what: 'the worker has recovered' });
     } finally {
       await client.close();

@@ -16,7 +16,7 @@ CREATE FUNCTION t.fill(letter text) RETURNS text LANGUAGE sql AS $$ SELECT forma
   DELETE FROM app.docs $x$, letter) $$;
 -- What a reader gets: watermark, op and hash, and the serialized update without epoch and time (fields 1 to 8).
 CREATE FUNCTION t.seen(database text) RETURNS text[] LANGUAGE sql AS $$
-  SELECT string_to_array(t.ask('SELECT string_agg(r.watermark || '' '' || r.op || '' '' || encode(r.payload_hash, ''hex'') || '' '' || encode(substr(u.update, 1, octet_length(u.update) - 16), ''hex''), '','' ORDER BY r.watermark)
+  SELECT string_to_array(t.ask('SELECT string_agg(r.watermark || '' '' || r.op || '' '' || encode(r.payload_hash, ''hex'') || '' '' || encode(substr(u.update, 1, octet_length(u.update) - 18), ''hex''), '','' ORDER BY r.watermark)
     FROM runtime.sync_replay(''docs'', 0) r JOIN runtime.sync_replay_updates(''docs'', 0) u USING (watermark)', $1), ',') $$;
 SELECT t.run(t.make('ä')) \g /dev/null
 SELECT t.run(t.fill('ä')) \g /dev/null

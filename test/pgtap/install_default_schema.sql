@@ -34,7 +34,7 @@ SELECT is((SELECT array_agg((system_identifier, timeline, reason, database, jour
                        (SELECT oid FROM pg_database WHERE datname = current_database()),
                        'runtime.sync_stream_events'::regclass::oid)],
           'the first epoch is open, and says which history it is');
-SELECT ok(runtime.sync_current_epoch() BETWEEN 1000 * extract(epoch FROM now() - interval '1 hour') AND 1000 * extract(epoch FROM now()),
+SELECT ok(runtime.sync_current_epoch() BETWEEN 1000000 * extract(epoch FROM now() - interval '1 hour') AND 1000000 * extract(epoch FROM now()),
           'its number is the time of its opening');
 
 SELECT ok(t.wait_for('SELECT worker_pid IS NOT NULL AND recovered FROM runtime.sync_stats'), 'the worker starts by itself');

@@ -11,7 +11,7 @@ const stand = await Stand.create();
 const [{ epoch }] = await stand.query('SELECT runtime.sync_current_epoch() AS epoch');
 /** The page, with the epoch of this database for the one it shows. */
 const page = readFileSync(`${root}/docs/protocol/OA_SYNC_WS_MAPPING.md`, 'utf8')
-  .replaceAll(/("epoch": "?)1795377600000/g, `$1${epoch}`);
+  .replaceAll(/("epoch": "?)1795377600000000/g, `$1${epoch}`);
 
 /** Members whose values differ from run to run; their type must still be the page's. */
 const volatile = new Set(['subscription_id', 'inserted_at', 'insertedAtUs', 'commitTimeUs', 'message']);

@@ -42,7 +42,8 @@ void Hub::OnFollowing(const TopicState& state) {
   topic->head = is_same && !is_repeat ? std::max(topic->head, state.head) : state.head;
   topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
   topic->epoch = state.epoch;
-  OnOtherEpoch(it->second, state, is_repeat);
+  // Of a new epoch the database may have told subscribers more than the tail had read.
+  OnOtherEpoch(it->second, state, is_repeat && is_same);
   WakeSubscriptions(topic);
 }
 
@@ -277,7 +278,9 @@ void Hub::RetryTopic(const TopicRef& topic) {
       if (!subscription->waits_for_retry) continue;
       subscription->waits_for_retry = false;
       const TopicState state = result.ok() ? result.value.front() : TopicState();
-      if (subscription->epoch < state.epoch) {
+      if (subscription->epoch < found->epoch && state.epoch < found->epoch) {
+        RetryLater(subscription);  // no answer, or one from before the change: it still has to be reviewed
+      } else if (subscription->epoch < state.epoch) {
         // Reviewed when the tail has taken note of the epoch as well, which may have been before.
         if (found->epoch == state.epoch) {
           needs_review = true;

@@ -1,5 +1,7 @@
 #include "journal_session.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -90,6 +92,12 @@ PgStatus JournalSession::LookForHistories(const std::string& schema, TimePoint d
       &result);
   if (!status.ok()) return status;
   has_histories_ = PQntuples(result.get()) == 1 && Field(result.get(), 0, 0) == "t";
+  if (!has_histories_) {
+    spdlog::warn(
+        "{} is not there or not granted: a failover will reset every subscriber (update the extension, or "
+        "grant by sync_grant_reader)",
+        schema + ".sync_topic_histories");
+  }
   return {};
 }
 

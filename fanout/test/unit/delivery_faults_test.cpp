@@ -1,6 +1,8 @@
 // Delivery when the journal has gaps, cannot be read or is cut off, and when the tail starts over.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "fakes.h"
 #include "follower.h"
 
@@ -284,6 +286,96 @@ TEST(DeliveryFaults, WhatIsInMemoryIsNotHeldBackByAGapInTheJournal) {
   hub.hub.OnEvents({hub.source.journal["t"].begin() + 5, hub.source.journal["t"].end()});
   follower.Take(hub.TakeAll(*client));
   EXPECT_EQ(follower.cursor, 10u);
+}
+
+// The database is away while the review is asked and while it is tried again: later everything is fine.
+TEST(DeliveryFaults, AReviewThatFailsTwiceIsStillTriedAgain) {
+  HubFixture hub;
+  hub.source.Fill("t", 3);
+  const auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", 3);
+  hub.TakeAll(*client);
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 3}};
+  hub.source.error = "too many reads are waiting for the database";
+  hub.Following("t", 3);
+  hub.Settle();  // the review fails: RetryLater
+  hub.clock.Advance(5000);
+  hub.hub.Tick();
+  hub.Settle();  // the heads fail as well
+  hub.source.error.clear();
+  for (int i = 0; i < 5; ++i) {
+    hub.clock.Advance(5000);
+    hub.hub.Tick();
+    hub.Settle();
+  }
+  hub.Live("t");
+  hub.Live("t");
+  Follower follower;
+  follower.cursor = 3;
+  follower.Take(hub.TakeAll(*client));
+  EXPECT_EQ(follower.watermarks, (std::vector<uint64_t>{4, 5}));
+}
+
+// The subscriber's question is answered with a newer state than the tail's, which is told later.
+TEST(DeliveryFaults, ASubscriptionOfTheNewEpochIsNotAheadOfAnOlderHeadOfTheTail) {
+  HubFixture hub;
+  hub.source.Fill("t", 3);
+  const auto watcher = hub.Connect();
+  hub.Join(*watcher, Topics({"t"}));
+  hub.Following("t", 3);
+  hub.TakeAll(*watcher);
+  hub.source.epoch = 2;
+  hub.source.histories["t"] = {{1, 3}};
+  hub.source.Fill("t", 2);  // the tail has read head 4, one more is committed, the client asks
+  const auto client = hub.Connect();
+  hub.Join(*client, {{"topics", {"t"}}, {"resume_after", {{{"topic", "t"}, {"watermark", 5}, {"epoch", 2}}}}});
+  hub.TakeAll(*client);
+  hub.Following("t", 4);  // what the tail had read
+  const auto messages = hub.TakeAll(*client);
+  EXPECT_TRUE(messages.empty());
+}
+
+// Held pages, blocked subscriptions, reads in flight at the change: slots are right afterwards.
+TEST(DeliveryFaults, SlotsAreRightAfterAChange) {
+  HubFixture hub;
+  const std::vector<std::string> names = {"a", "b", "c", "d", "e"};
+  for (const auto& n : names) hub.source.Fill(n, 3000);
+  const auto client = hub.Connect();
+  Json topics = Json::array();
+  for (const auto& n : names) topics.push_back(n);
+  hub.Join(*client, {{"topics", topics}});
+  for (const auto& n : names) hub.Following(n, 3000);
+  std::map<std::string, Follower> followers;
+  auto take = [&](const std::vector<Json>& messages) {
+    for (const auto& m : messages) {
+      ASSERT_NE(m[3], "sync:error") << m.dump();
+      if (m[3] != "sync:update_batch") continue;
+      const std::string n = m[4]["updates"][0]["topic"];
+      followers[n].Take({m}, n);
+    }
+  };
+  hub.Next(*client);  // reads under way: two slots
+  hub.Settle();
+  for (int i = 0; i < 3; ++i)
+    if (auto m = hub.Next(*client)) take({*m});
+  hub.source.epoch = 2;
+  for (const auto& n : names) {
+    hub.source.histories[n] = {{1, 3000}};
+    hub.source.Fill(n, 5);
+  }
+  for (const auto& n : names) hub.Following(n, 3005);
+  if (auto m = hub.Next(*client)) take({*m});
+  hub.RunTasks();
+  if (auto m = hub.Next(*client)) take({*m});
+  for (int i = 0; i < 40; ++i) {
+    take(hub.TakeAll(*client));
+    hub.clock.Advance(3000);
+    hub.hub.Tick();
+    hub.Settle();
+  }
+  for (const auto& n : names) EXPECT_EQ(followers[n].cursor, 3005u) << n;
 }
 
 }  // namespace
