@@ -47,7 +47,7 @@ uint32 SlotOf(const Fold& fold, std::string_view key) {
 void MakeSlots(Fold* fold, uint32 size) {
   fold->size = size;
   fold->slots = static_cast<Folded**>(
-      MemoryContextAllocExtended(CurrentMemoryContext, sizeof(Folded*) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+      MemoryContextAllocExtended(CurrentMemoryContext, sizeof(void*) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
 }
 
 void DoubleSlots(Fold* fold) {
@@ -170,7 +170,7 @@ bool ReadJournalDocuments(int64 head, DocumentPage* page) {
   MakeSlots(&fold, 1024);
   ApplyAll(&fold, head, *page);
   auto** living = static_cast<Folded**>(
-      MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Folded*) * static_cast<Size>(fold.count + 1)));
+      MemoryContextAllocHuge(CurrentMemoryContext, sizeof(void*) * static_cast<Size>(fold.count + 1)));
   uint32 count = 0;
   for (uint32 i = 0; i < fold.size; ++i) {
     if (fold.slots[i] != nullptr && fold.slots[i]->lives) living[count++] = fold.slots[i];

@@ -79,8 +79,7 @@ void DropWaiting(Reading* reading, int64 at) {
   WaitingDocument* gone = reading->waiting[at];
   reading->waiting_bytes -= DocumentBytes(gone->document);
   --reading->waiting_count;
-  memmove(&reading->waiting[at], &reading->waiting[at + 1],
-          sizeof(WaitingDocument*) * static_cast<Size>(reading->waiting_count - at));
+  std::copy(reading->waiting + at + 1, reading->waiting + reading->waiting_count + 1, reading->waiting + at);
   MemoryContextDelete(gone->context);
 }
 
@@ -113,8 +112,8 @@ void Wait(Reading* reading, const Document& document) {
     if (reading->waiting[at]->document.doc_version >= document.doc_version) return;
     DropWaiting(reading, at);
   }
-  memmove(&reading->waiting[at + 1], &reading->waiting[at],
-          sizeof(WaitingDocument*) * static_cast<Size>(reading->waiting_count - at));
+  std::copy_backward(reading->waiting + at, reading->waiting + reading->waiting_count,
+                     reading->waiting + reading->waiting_count + 1);
   reading->waiting[at] = CopyDocument(document, MemoryContextGetParent(reading->row_context));
   ++reading->waiting_count;
   reading->waiting_bytes += DocumentBytes(document);
@@ -217,7 +216,7 @@ void Read(Reading* reading) {
   const bool in_order = reading->query.order.exists || page->IsLookUp();
   if (!in_order) {
     reading->waiting = static_cast<WaitingDocument**>(
-        MemoryContextAllocHuge(outside, sizeof(WaitingDocument*) * static_cast<Size>(page->max_documents + 3)));
+        MemoryContextAllocHuge(outside, sizeof(void*) * static_cast<Size>(page->max_documents + 3)));
   }
   SPI_connect();
   if (!in_order) {

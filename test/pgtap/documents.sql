@@ -1,6 +1,6 @@
 -- sync_document: one document by its key, from every kind of source.
 \ir include/setup.sql
-SELECT plan(33);
+SELECT plan(40);
 CREATE FUNCTION t.document(topic text, doc_key text) RETURNS text LANGUAGE sql AS $$
   SELECT coalesce((SELECT format('%s %s %s%s', d.doc_key, d.doc_version, d.payload, CASE WHEN d.payload_hash <> sha256(convert_to(d.payload::text, 'UTF8')) THEN ' wrong hash' END)
                    FROM runtime.sync_document($1, $2) d), 'none') $$;
@@ -64,6 +64,39 @@ SELECT runtime.sync_emit('emitted', 'a', 5, '{"x": 1}'), runtime.sync_emit('emit
 SELECT is(t.document('emitted', 'a'), 'a 5 {"x":1}', 'of the journal');
 SELECT is(t.document('emitted', 'b'), 'none', 'deleted in the journal');
 SELECT is(t.document('emitted', 'c'), 'none', 'never in the journal');
+
+-- A database that is not UTF-8: the same bytes.
+SET client_encoding = 'UTF8';
+DROP DATABASE IF EXISTS oa_pgtap_documents;
+CREATE DATABASE oa_pgtap_documents TEMPLATE template0 ENCODING 'latin1' LC_COLLATE 'C' LC_CTYPE 'C';
+CREATE FUNCTION t.fill() RETURNS text LANGUAGE sql AS $$ SELECT $x$
+  SET client_encoding = 'UTF8'; CREATE EXTENSION IF NOT EXISTS oa_sync; CREATE SCHEMA IF NOT EXISTS app;
+  CREATE TABLE app.letters (id text PRIMARY KEY, "bä" json);
+  DO $y$ BEGIN PERFORM runtime.sync_publish('app.letters', topic => 'letters', doc_key => 'kä/{id}'); PERFORM runtime.sync_emit('told', 'ö', 1, '{"ü":"\u00df\u20ac"}'); END $y$;
+  INSERT INTO app.letters VALUES ('a', '1'), ('ä', '{"z":1,"ä":"\u20ac \ud83d\ude00 \u00e4"}'), ('ö', '3') $x$ $$;
+SELECT t.run(t.fill()), t.run(t.fill(), 'oa_pgtap_documents') \g /dev/null
+CREATE FUNCTION t.body(query text, database text DEFAULT current_database()) RETURNS text LANGUAGE sql AS $$
+  SELECT regexp_replace(convert_from(decode(t.ask('SET client_encoding = ''UTF8''; SELECT encode(' || $1 || ', ''hex'')', $2), 'hex'), 'UTF8'), '"epoch":\d+', '') $$;
+SELECT is(t.body('runtime.sync_snapshot_json(''letters'')', 'oa_pgtap_documents'), t.body('runtime.sync_snapshot_json(''letters'')'), 'LATIN1: a snapshot');
+SELECT matches(t.body('runtime.sync_snapshot_json(''letters'')'), '"doc_key":"kä/ä".*"payload":\{"bä":\{"z":1,"ä":"€ 😀 ä"\},"id":"ä"\}', 'it has something to tell');
+SELECT is(t.body('runtime.sync_snapshot_json(''letters'', 1, (SELECT next_page_token FROM runtime.sync_snapshot(''letters'', 2) LIMIT 1))', 'oa_pgtap_documents'), t.body('runtime.sync_snapshot_json(''letters'', 1, (SELECT next_page_token FROM runtime.sync_snapshot(''letters'', 2) LIMIT 1))'), 'LATIN1: a later page');
+SELECT is(t.body('runtime.sync_document_json(''letters'', ''kä/ä'')', 'oa_pgtap_documents'), t.body('runtime.sync_document_json(''letters'', ''kä/ä'')'), 'LATIN1: a document');
+SELECT is(t.body('runtime.sync_snapshot_json(''told'')', 'oa_pgtap_documents'), t.body('runtime.sync_snapshot_json(''told'')'), 'LATIN1: out of the journal');
+SELECT is(t.ask('SELECT count(*)::text FROM runtime.sync_snapshot(''letters'') s JOIN runtime.sync_replay(''letters'', 0) e USING (doc_key, payload_hash) WHERE s.payload::text = e.payload::text', 'oa_pgtap_documents'), '3', 'LATIN1: rows and hashes are those of the events');
+DROP DATABASE oa_pgtap_documents;
+
+-- A page in the middle of a large table reads a page's rows.
+CREATE TABLE app.big (id bigint PRIMARY KEY, body text);
+INSERT INTO app.big SELECT i, 'x' FROM generate_series(1, 100000) i;
+ANALYZE app.big;
+SELECT runtime.sync_publish('app.big', topic => 'big', doc_key => 'big:{id}') \g /dev/null
+SELECT next_page_token AS token FROM runtime.sync_snapshot('big', 30000) LIMIT 1 \gset
+SELECT pg_stat_force_next_flush() \g /dev/null
+SELECT coalesce(seq_scan, 0) AS seq_scan_before, coalesce(idx_tup_fetch, 0) AS fetched_before FROM pg_stat_user_tables WHERE relname = 'big' \gset
+SELECT min(doc_key) AS first_key FROM runtime.sync_snapshot('big', 200, :'token') \gset
+SELECT pg_stat_force_next_flush() \g /dev/null
+SELECT t.wait_for(format('SELECT idx_tup_fetch > %s FROM pg_stat_user_tables WHERE relname = ''big''', :fetched_before)) \g /dev/null
+SELECT is((SELECT (:'first_key', seq_scan, idx_tup_fetch - :fetched_before BETWEEN 200 AND 300)::text FROM pg_stat_user_tables WHERE relname = 'big'), format('(big:30001,%s,t)', :seq_scan_before), 'page 2 of a large table');
 
 -- Errors
 SELECT throws_ok($$SELECT * FROM runtime.sync_document('no topic', 'x')$$, '22023', 'invalid topic', 'invalid topic');
