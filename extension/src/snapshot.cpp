@@ -75,7 +75,7 @@ void BeginToken(const SnapshotArguments& args, const TopicCursor& cursor, Bytes*
   if (token->watermark > static_cast<uint64>(cursor.head)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the page token is newer than this transaction's snapshot"),
-                    errhint("Read the next page in a new transaction, or in that of the first page.")));
+                    errhint("Read it in a new transaction, on a server that has what the first page showed.")));
   }
 }
 

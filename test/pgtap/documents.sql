@@ -45,7 +45,9 @@ SELECT is((SELECT (e.watermark, d.payload_hash = e.payload_hash, d.doc_version):
 CREATE TABLE app.x (k text PRIMARY KEY);
 CREATE TABLE app.y (k text PRIMARY KEY) PARTITION BY LIST (k);
 CREATE TABLE app.y1 PARTITION OF app.y DEFAULT;
+SET client_min_messages = error;
 SELECT runtime.sync_publish('app.x', topic => 'both', doc_key => 'x:{k}'), runtime.sync_publish('app.y', topic => 'both', doc_key => '{k}') \g /dev/null
+SET client_min_messages = warning;
 INSERT INTO app.x VALUES ('a:b'), (E'quote '' and \\ and "'), ('{k}'), ('größe'), (''), ('%s $1');
 INSERT INTO app.y VALUES ('y:1'), ('x:y');
 SELECT is((SELECT count(*) FROM app.x, runtime.sync_document('both', 'x:' || k) d WHERE d.payload->>'k' = k), 6::bigint, 'keys of any text');
