@@ -172,12 +172,19 @@ void AppendPosition(TableQuery* query, Relation rel, const DocumentPage& page) {
   appendStringInfoString(&query->sql, ") OPERATOR(pg_catalog.>) ROW(");
   for (int i = 0; i < page.position_count; ++i) {
     const FormData_pg_attribute* attr = TupleDescAttr(RelationGetDescr(rel), query->order.columns[i] - 1);
-    const Oid type = getBaseType(attr->atttypid);
-    Oid function = InvalidOid;
-    Oid io_param = InvalidOid;
-    getTypeInputInfo(type, &function, &io_param);
-    char* text = pstrdup(page.position[i]);
-    const int number = AddParameter(query, type, OidInputFunctionCall(function, text, io_param, -1));
+    ValueWriter writer;
+    InitValueWriter(&writer, attr->atttypid, CurrentMemoryContext);
+    Oid type = writer.type;
+    Datum value = 0;
+    if (!CanLookUp(writer)) {
+      Oid function = InvalidOid;
+      Oid io_param = InvalidOid;
+      getTypeInputInfo(type, &function, &io_param);
+      value = OidInputFunctionCall(function, pstrdup(page.position[i]), io_param, -1);
+    } else if (!ValueFromText(writer, page.position[i], &value, &type)) {
+      RaiseBadToken("it is damaged");
+    }
+    const int number = AddParameter(query, type, value);
     appendStringInfo(&query->sql, "%s$%d", i == 0 ? "" : ", ", number);
   }
   appendStringInfoChar(&query->sql, ')');

@@ -1,6 +1,6 @@
 -- sync_snapshot: shapes, pages, tokens, sources, errors, rights.
 \ir include/setup.sql
-SELECT plan(121);
+SELECT plan(130);
 
 -- Documents of a snapshot, a line each; pages of n documents are followed to the last one.
 CREATE FUNCTION t.documents(topic text, n integer DEFAULT 1000, bytes bigint DEFAULT 4194304) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -207,6 +207,21 @@ SELECT throws_ok(format('SELECT * FROM runtime.sync_snapshot(''notes'', 3, %L)',
 SELECT count(*) AS changed FROM (SELECT t.failure(format('DO $x$ BEGIN PERFORM runtime.sync_snapshot(''notes'', 3, %L); END $x$', overlay(:'token' PLACING c FROM i FOR 1))) AS state
   FROM generate_series(1, length(:'token')) i, unnest('{A,B}'::text[]) c WHERE substr(:'token', i, 1) <> c) f WHERE state <> '22023' \gset
 SELECT is(:changed, 0, 'a token with any character changed is refused');
+-- Tokens made by someone who knows how: what they say is looked at, and never SQL.
+CREATE FUNCTION t.forge(body bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE sum bigint := 2166136261;
+BEGIN
+  FOR i IN 0 .. octet_length(body) - 1 LOOP sum := ((sum # get_byte(body, i)) * 16777619) % 4294967296; END LOOP;
+  RETURN rtrim(translate(encode('\x01' || set_byte(set_byte(set_byte(set_byte('\x00000000', 0, (sum & 255)::int), 1, (sum >> 8 & 255)::int), 2, (sum >> 16 & 255)::int), 3, (sum >> 24)::int) || body, 'base64'), E'+/\n', '-_'), '=');
+END $$;
+-- The body of a real one, with its position (the last value) changed.
+CREATE FUNCTION t.forged(token text, position_values text[]) RETURNS text LANGUAGE sql AS $$
+  SELECT t.forge(substr(body, 6, octet_length(body) - 5 - 3) || decode(lpad(to_hex(array_length($2, 1)), 2, '0'), 'hex') || string_agg(decode(lpad(to_hex(octet_length(v)), 2, '0'), 'hex') || convert_to(v, 'UTF8'), '' ORDER BY n))
+  FROM decode(rpad(translate($1, '-_', '+/'), (length($1) + 3) / 4 * 4, '='), 'base64') AS body, unnest($2) WITH ORDINALITY AS p(v, n) GROUP BY body $$;
+SELECT is((SELECT array_agg(doc_key ORDER BY doc_key) FROM runtime.sync_snapshot('notes', 9, t.forged(:'token', '{3}'))), '{note:4,note:5,note:50,note:6,note:7}'::text[], 'the forger knows his trade');
+SELECT is((SELECT array_agg(doc_key ORDER BY doc_key) FROM runtime.sync_snapshot('notes', 9, t.forged(:'token', '{6}'))), '{note:50,note:7}'::text[], 'another position only shows what another page would');
+SELECT throws_ok(format('SELECT * FROM runtime.sync_snapshot(''notes'', 3, %L)', t.forged(:'token', p)), '22023', 'invalid page token', 'a forged position') FROM (VALUES ('{x}'::text[]), ('{99999999999}'), ('{"1; DROP TABLE app.notes"}'), ('{1,2}')) v(p);
+SELECT throws_ok(format('SELECT * FROM runtime.sync_snapshot(''notes'', 3, %L)', t.forge('\x056e6f746573' || substr(decode(rpad(translate(:'token', '-_', '+/'), (length(:'token') + 3) / 4 * 4, '='), 'base64'), 12, 5) || '\x7f' || '\x01010000013133')), NULL, NULL, 'a forged cursor');
 ALTER TABLE app.notes ADD COLUMN id2 int;
 SELECT lives_ok(format('SELECT * FROM runtime.sync_snapshot(''notes'', 3, %L)', :'token'), 'a token outlives an added column');
 SELECT runtime.sync_publish('app.notes', topic => 'notes', doc_key => 'note:{id}', payload => 'id') \g /dev/null
@@ -237,6 +252,16 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM app.a \g /dev/null
 SELECT t.run('SET client_min_messages = error; ALTER TABLE app.run_events ADD COLUMN r float8 DEFAULT random()') \g /dev/null
 SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''run:1:events'')', '40001', NULL, 'a table that was rewritten after the snapshot');
+ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM app.a \g /dev/null
+SELECT t.run('DO $x$ BEGIN PERFORM runtime.sync_publish(''app.summaries'', topic => ''summaries'', doc_key => ''s:{id}''); END $x$') \g /dev/null
+SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''summaries'')', '40001', NULL, 'a table that was published anew after the snapshot');
+ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM app.a \g /dev/null
+SELECT t.run('CREATE TABLE app.fresh (id int PRIMARY KEY); INSERT INTO app.fresh VALUES (1); DO $x$ BEGIN PERFORM runtime.sync_publish(''app.fresh'', topic => ''fresh''); END $x$; INSERT INTO app.fresh VALUES (2)') \g /dev/null
+SELECT is((SELECT (count(doc_key), min(watermark))::text FROM runtime.sync_snapshot('fresh')), '(0,0)', 'a table that was published after the snapshot is none of its sources');
 ROLLBACK;
 BEGIN;
 INSERT INTO app.summaries VALUES (1, '{}');
