@@ -255,8 +255,8 @@ SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''run:1:events'')', '40001
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM app.a \g /dev/null
-SELECT t.run('DO $x$ BEGIN PERFORM runtime.sync_publish(''app.summaries'', topic => ''summaries'', doc_key => ''s:{id}''); END $x$') \g /dev/null
-SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''summaries'')', '40001', NULL, 'a table that was published anew after the snapshot');
+SELECT t.run('DO $x$ BEGIN PERFORM runtime.sync_publish(''app.notes'', topic => ''notes'', doc_key => ''n:{id}''); END $x$') \g /dev/null
+SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''notes'')', '40001', NULL, 'a table that was published anew after the snapshot');
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM app.a \g /dev/null
