@@ -149,13 +149,13 @@ const char* ParseToken(std::string_view text, Bytes& scratch, SnapshotToken& tok
   token.published_at = static_cast<int64_t>(reader.Number());
   const unsigned char by_key = reader.Byte();
   const uint64_t count = reader.Number();
-  if (!reader.ok || !IsValidTopic(token.topic) || source < 1 || source > 3 || id > INT32_MAX || by_key > 1 ||
+  if (!reader.ok || !IsValidTopic(token.topic) || source < 1 || source > 3 || id > UINT32_MAX || by_key > 1 ||
       count > kMaxPositionValues || token.epoch > INT64_MAX || token.watermark > INT64_MAX ||
       (by_key == 1 && count > 1)) {
     return kDamaged;
   }
   token.source = static_cast<DocumentSource>(source);
-  token.publication_id = static_cast<int32_t>(id);
+  token.publication_id = static_cast<int32_t>(static_cast<uint32_t>(id));
   token.by_key = by_key == 1;
   for (uint64_t i = 0; i < count; ++i) {
     token.position[i] = reader.Text();

@@ -22,10 +22,10 @@ struct SnapshotToken {
   uint64_t epoch = 0;  // the cursor that the first page gave
   uint64_t watermark = 0;
   DocumentSource source = DocumentSource::kPublication;
-  int32_t publication_id = 0;  // 0 unless the source is a publication
-  int64_t published_at = 0;    // of that publication, so that a token does not outlive what it is about
-  bool by_key = false;         // the position is a doc_key, not the values of the table's key
-  int position_count = 0;      // 0: the source begins
+  int32_t publication_id = INT32_MIN;  // unless the source is a publication: before all of them
+  int64_t published_at = 0;            // of that publication, so that a token does not outlive what it is about
+  bool by_key = false;                 // the position is a doc_key, not the values of the table's key
+  int position_count = 0;              // 0: the source begins
   std::string_view position[kMaxPositionValues] = {};  // the last document given
 };
 

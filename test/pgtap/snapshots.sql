@@ -1,6 +1,6 @@
 -- sync_snapshot: shapes, pages, tokens, sources, errors, rights.
 \ir include/setup.sql
-SELECT plan(130);
+SELECT plan(133);
 
 -- Documents of a snapshot, a line each; pages of n documents are followed to the last one.
 CREATE FUNCTION t.documents(topic text, n integer DEFAULT 1000, bytes bigint DEFAULT 4194304) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -178,6 +178,12 @@ SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('pointed')$$, '55000', 't
 INSERT INTO runtime.sync_stream_events SELECT 'pointed2', w, 1, 'k', w, 'upsert', p::json, sha256('1'), pg_current_xact_id(), now() FROM (VALUES (1, '1'), (2, NULL)) v(w, p);
 SELECT is(t.documents('pointed2'), '{"k 2 1"}', 'unless an earlier event had the same content');
 DELETE FROM runtime.sync_stream_events WHERE topic LIKE 'pointed%';
+
+-- Read models are published tables; their publications have ids below those of users'.
+INSERT INTO runtime.sync_run_summaries (doc_key, doc_version, payload) SELECT 'runtime/run_summary:' || i, i, jsonb_build_object('b', i, 'a', i) FROM generate_series(1, 5) i;
+SELECT is(t.documents('runtime.run_summaries', 2), ARRAY(SELECT format('runtime/run_summary:%s %s {"a":%s,"b":%s}', i, i, i, i) FROM generate_series(1, 5) i), 'a read model');
+SELECT is((SELECT count(*) FROM runtime.sync_snapshot('runtime.run_summaries') s JOIN runtime.sync_replay('runtime.run_summaries', 0) e USING (doc_key, doc_version, payload_hash)), 5::bigint, 'its documents are its events''');
+SELECT is((SELECT payload::text FROM runtime.sync_document('runtime.run_summaries', 'runtime/run_summary:4')), '{"a":4,"b":4}', 'one of its documents');
 
 -- A source named by a policy.
 CREATE TABLE app.model (topic text, doc_key text, doc_version bigint, payload jsonb, PRIMARY KEY (topic, doc_key));
