@@ -63,9 +63,7 @@ BEGIN
   END IF;
   IF class.oid < 16384 OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e'
       WHERE d.classid = 'pg_class'::regclass AND d.objid = class.oid AND d.refclassid = 'pg_extension'::regclass
-        AND e.extname = 'oa_sync' AND class.relname IN
-          ('sync_stream_events', 'sync_stream_events_default', 'sync_topic_sequences', 'sync_publications', 'sync_epochs',
-           'sync_topic_policies')) THEN
+        AND e.extname = 'oa_sync' AND class.relname NOT IN ('sync_run_summaries', 'sync_codex_worker_summaries')) THEN
     RAISE EXCEPTION 'table % belongs to the system and can not be published', relation
       USING ERRCODE = 'wrong_object_type';
   END IF;

@@ -1,6 +1,6 @@
 -- What sync_publish refuses, with its SQLSTATE and message; and that a refusal leaves nothing.
 \ir include/setup.sql
-SELECT plan(38);
+SELECT plan(39);
 
 CREATE TABLE app.runs (id int PRIMARY KEY, name text, amount numeric, at timestamptz, small smallint);
 CREATE FUNCTION app.returns_text(r app.runs) RETURNS text LANGUAGE sql AS $$ SELECT r.name $$;
@@ -59,6 +59,7 @@ SELECT throws_ok($$SELECT runtime.sync_publish('runtime.sync_stream_events_defau
 SELECT throws_ok($$SELECT runtime.sync_publish('runtime.sync_publications')$$, '42809', NULL, 'the publications');
 SELECT throws_ok($$SELECT runtime.sync_publish('runtime.sync_epochs')$$, '42809', NULL, 'the epochs');
 SELECT throws_ok($$SELECT runtime.sync_publish('runtime.sync_topic_sequences')$$, '42809', NULL, 'the sequences');
+SELECT throws_ok($$SELECT runtime.sync_publish('runtime.sync_topic_policies')$$, '42809', NULL, 'the policies, and whatever else is the extension''s own');
 SELECT throws_ok($$SELECT runtime.sync_publish('app.nowhere')$$, '42P01', NULL, 'a table that is not there');
 SELECT throws_ok($$SELECT runtime.sync_publish(0)$$, '42P01', NULL, 'the relation number 0');
 SELECT throws_ok($$SELECT runtime.sync_publish('app.no_key')$$, '22023', 'table app.no_key has no primary key', 'no primary key');
