@@ -33,6 +33,7 @@ bool IdentifyRow(RowIdentity* identity, TablePublication* pub, TupleTableSlot* r
 
 // Appends the payload that an upsert of the row has: canonical JSON in UTF-8.
 void AppendRowPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row);
+
 // The document key of a row, and its version (kVersionIsWatermark when no column gives it). ERROR when a column of it
 // is null or does not fit.
 void RenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row);

@@ -186,7 +186,7 @@ TablePublication* Find(Relation rel, int32 id, bool is_projection) {
   pub->context = context;
   // The fill reads through the caches and may process invalidations; one of this table would only say what the fill
   // already saw, because the caller holds a lock on it.
-  CheckStorage(rel);
+  if (!is_projection) CheckStorage(rel);
   Fill(pub, rel);
   pub->valid = true;
   in.Back();

@@ -43,6 +43,7 @@ enum PublicationColumn {
   kPubPayload,
   kPubSkipUnchanged,
 };
+
 // What a projection does with the document of a row that goes away.
 enum class OnDelete : uint8_t { kIgnore, kDelete, kProject };
 
@@ -51,29 +52,28 @@ struct TablePublication {
   int32 id;            // hash key: publication_id or projection_id
   bool is_projection;  // hash key: rows become documents of a read model, not events of a topic
   bool valid;
-  int uses;  // captures that are using it now; left high by an ERROR, which only keeps memory a while
+  bool is_column;     // the payload is the value of the one column
+  bool has_function;  // the payload is a function of the row
+  bool function_is_jsonb;
+  bool skip_unchanged;
+  bool depends_on_settings;
+  bool of_extension;  // the table is one of ours: a read model
+  int uses;           // captures that are using it now; left high by an ERROR, which only keeps memory a while
+  Oid root;           // the published table, an ancestor of relid or itself
   MemoryContext context;
-  Oid root;  // the published table, an ancestor of relid or itself
   CompiledTemplate topic;
   CompiledTemplate doc_key;
   int version_column;  // 0: the watermark
   Oid version_type;
-  int column_count;  // of the payload, sorted by key
-  PublishedColumn* columns;
-  bool is_column;     // the payload is the value of the one column
-  bool has_function;  // the payload is a function of the row
+  PublishedColumn* columns;  // of the payload, sorted by key
+  int column_count;
+  Oid read_model;      // of a projection
+  Oid owner;           // of the published table
+  OnDelete on_delete;  // of a projection
   FmgrInfo function;
-  bool function_is_jsonb;
-  TupleDesc root_row;           // what the function takes, when relid is a partition; else null
-  TupleConversionMap* to_root;  // null: the columns are the same
-  bool skip_unchanged;
-  bool depends_on_settings;
+  TupleDesc root_row;             // what the function takes, when relid is a partition; else null
+  TupleConversionMap* to_root;    // null: the columns are the same
   std::string_view truncate_key;  // the literal prefix of the doc_key template
-  bool of_extension;              // the table is one of ours: a read model
-  // Of a projection only.
-  Oid read_model;
-  Oid owner;  // of the published table
-  OnDelete on_delete;
 };
 
 // How a publication or a projection is written down.
@@ -94,6 +94,7 @@ TablePublication* FindPublication(Relation rel, int32 id);
 
 // The same, compiled afresh even when nothing seems to have changed: what somebody looks into.
 TablePublication* CompilePublication(Relation rel, int32 id);
+
 // The same for a projection (sync_projections): how the rows of a table become documents of a read model.
 TablePublication* FindProjection(Relation rel, int32 id);
 
