@@ -92,6 +92,8 @@ void MarkPersisted() {
 
 }  // namespace
 
+bool KnowsFloors() { return get_attnum(GetJournal()->sequences, "floor_epoch") > 0; }
+
 int64 WriteTopicMarks(const TopicMark* marks, int count) {
   if (count == 0) return 0;
   constexpr int kColumns = 4;
@@ -113,6 +115,7 @@ int64 WriteTopicMarks(const TopicMark* marks, int count) {
   for (int i = 1; i < kColumns; ++i) {
     values[i] = PointerGetDatum(construct_array(columns[i], count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
   }
+  const char* table = quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_topic_sequences");
   const char* sql = psprintf(
       "INSERT INTO %s AS s (topic, next_watermark, floor, floor_epoch) "
       "SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), "
@@ -121,7 +124,15 @@ int64 WriteTopicMarks(const TopicMark* marks, int count) {
       "floor = greatest(s.floor, excluded.floor), "
       "floor_epoch = CASE WHEN s.floor < excluded.floor THEN excluded.floor_epoch ELSE s.floor_epoch END, "
       "updated_at = pg_catalog.now() WHERE s.next_watermark < excluded.next_watermark OR s.floor < excluded.floor",
-      quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_topic_sequences"));
+      table);
+  if (!KnowsFloors()) {
+    sql = psprintf(
+        "INSERT INTO %s AS s (topic, next_watermark) SELECT t, n FROM ROWS FROM (pg_catalog.unnest($1), "
+        "pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS u(t, n, f, e) ORDER BY t "
+        "ON CONFLICT (topic) DO UPDATE SET next_watermark = excluded.next_watermark, updated_at = pg_catalog.now() "
+        "WHERE s.next_watermark < excluded.next_watermark",
+        table);
+  }
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
   if (SPI_execute_with_args(sql, kColumns, types, values, nullptr, false, 0) != SPI_OK_INSERT) {

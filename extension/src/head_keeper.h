@@ -21,6 +21,9 @@ struct TopicMark {
   int64 floor_epoch;  // of the event at the floor
 };
 
+// False for what 0.1.0 made, until ALTER EXTENSION oa_sync UPDATE: heads are persisted there, floors stay.
+bool KnowsFloors();
+
 // Writes it, in the caller's transaction: watermarks and floors only ever grow. Returns how many rows changed.
 int64 WriteTopicMarks(const TopicMark* marks, int count);
 

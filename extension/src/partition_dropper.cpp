@@ -57,6 +57,8 @@ struct Work {
   Size position_len;
   int64 floors;
   int64 bytes;
+  TimestampTz locked_at;   // when the last transaction had its locks,
+  TimestampTz removed_at;  // and when its commands were done: the commit follows
 };
 Work work;
 
@@ -263,6 +265,7 @@ void Remove() {
   const int64 bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid)));
   work.step = Step::kSkipped;
   if (!LockExclusively(relids, count)) return;
+  work.locked_at = GetCurrentTimestamp();
   // Both are said in a way that touches this table only.
   const char* name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
   const char* sql = psprintf(is_default ? "TRUNCATE TABLE ONLY %s" : "DROP TABLE %s", name);
@@ -272,6 +275,7 @@ void Remove() {
   PopActiveSnapshot();
   SPI_finish();
   work.bytes = bytes;
+  work.removed_at = GetCurrentTimestamp();
   work.step = Step::kDropped;
 }
 
@@ -298,6 +302,11 @@ void DropOne(RetentionCycle* cycle) {
   if (work.step == Step::kDropped) {
     ++cycle->dropped;
     cycle->bytes += work.bytes;
+    // The file goes at the end of the commit, when the locks are given back already.
+    ereport(DEBUG1, (errmsg("oa_sync retention removed partition %u: %lld us under lock, then %lld us to commit and to "
+                            "unlink",
+                            work.partition.relid, static_cast<long long>(work.removed_at - work.locked_at),
+                            static_cast<long long>(GetCurrentTimestamp() - work.removed_at))));
   }
   if (work.step == Step::kKept && work.kept_until != 0) {
     auto* entry = static_cast<Kept*>(hash_search(kept, &work.partition.relid, HASH_ENTER, nullptr));

@@ -30,7 +30,10 @@ bool is_open = false;
 
 // Before the worker has filled what a crash left, nothing is known to be dense. Before there is an epoch of this
 // history nothing happens in it: a restore may be under way that has brought heads, and has yet to bring their events.
-void LookWhetherOpen() { is_open = MyDatabaseState()->recovered && EpochIsPublished(GetJournal()); }
+void LookWhetherOpen() {
+  const Journal* journal = FindJournal();
+  is_open = journal != nullptr && MyDatabaseState()->recovered && EpochIsPublished(journal) && KnowsFloors();
+}
 
 void Run(RetentionCycle* cycle) {
   if (!RunInTransaction("look", LookWhetherOpen)) {

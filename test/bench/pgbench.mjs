@@ -15,6 +15,7 @@ let scripts = 0;
  * @property {number} clients
  * @property {number} seconds
  * @property {'prepared' | 'simple'} [protocol]
+ * @property {string} [log] beginning of the names of files that get a line for each transaction
  */
 
 /**
@@ -23,12 +24,13 @@ let scripts = 0;
  * @param {Load} load
  * @returns {Promise<number>}
  */
-export async function pgbench(ground, { script, clients, seconds, protocol = 'prepared' }) {
+export async function pgbench(ground, { script, clients, seconds, protocol = 'prepared', log }) {
   const file = `${scriptDir}/${++scripts}.sql`;
   writeFileSync(file, script);
   const { host, port, user } = ground.cluster.connectOptions(database);
   const child = spawn(`${pgBinDir}/pgbench`, ['-n', '-M', protocol, '-c', String(clients), '-j',
-    String(Math.min(clients, 2)), '-T', String(seconds), '-f', file, '-h', host, '-p', String(port), '-U', user,
+    String(Math.min(clients, 2)), '-T', String(seconds), '-f', file,
+    ...(log === undefined ? [] : ['-l', '--log-prefix', log]), '-h', host, '-p', String(port), '-U', user,
     database], { stdio: ['ignore', 'pipe', 'pipe'] });
   const forget = atExit(() => child.kill('SIGKILL'));
   let output = '';

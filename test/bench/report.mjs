@@ -13,6 +13,7 @@ import { median, ratio } from './statistics.mjs';
  * @property {Raw<import('./writers.mjs').WritersResult>} [writers]
  * @property {Raw<import('./bulk.mjs').BulkResult>} [bulk]
  * @property {Raw<import('./long_transaction.mjs').LongTransactionResult>} [long_transaction]
+ * @property {Raw<import('./retention.mjs').RetentionResult>} [retention]
  * @property {Raw<import('./latency.mjs').LatencyResult>} [latency]
  */
 
@@ -160,6 +161,27 @@ rounds, in milliseconds. CPU is of the fan-out or the Node process, in cores.
   return `${text}\n`;
 }
 
+/** @param {NonNullable<Found['retention']>} raw */
+function retentionSection({ result }) {
+  let text = `## Retention
+
+One partition of the journal with events of ${whole(result.topics)} topics goes while ${result.clients} writers insert one-row transactions: by
+\`sync_retain()\`, which persists the topics' heads and floors and drops the partition, and for comparison by a DELETE of the
+events, after which the space is not free yet. Times and latencies in milliseconds; "under lock" is how long a reader
+could have had to wait, the rest is mostly the file system's work of unlinking, behind the commit. "during" is from the
+beginning of it to its end, a second at least; WAL is with that of the writers.
+
+| | events | MB | it took | under lock | WAL, MB | writers before, tps | during | p99 before | during | worst before | during |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+`;
+  for (const r of result.runs) {
+    text += row(r.way === 'drop' ? 'retention' : 'DELETE', whole(r.rows), whole(r.bytes / 1e6), whole(r.ms),
+      r.lockedMs === undefined ? '—' : ms(r.lockedMs), whole(r.walBytes / 1e6),
+      whole(r.before.tps), whole(r.during.tps), ms(r.before.p99), ms(r.during.p99), ms(r.before.worst), ms(r.during.worst));
+  }
+  return `${text}\n`;
+}
+
 /** The targets, and what was reached. @param {Found} found */
 function summary(found) {
   let text = `| what | against | target | measured | |\n|---|---|---|---|---|\n`;
@@ -196,6 +218,12 @@ function summary(found) {
       // Two rounds tell a wait for the transaction (seconds) from none, and nothing finer.
       reached(tps.median >= 0.9 && added <= 1 && tail <= 5));
   }
+  for (const r of found.retention?.result.runs ?? []) {
+    if (r.way !== 'drop') continue;
+    text += row(`${whole(r.rows)} events go by retention, ${whole(found.retention?.result.topics ?? 0)} topics`, 'writers before it',
+      'no added wait', `${whole(r.ms)} ms, ${ms(r.lockedMs ?? NaN)} of it under lock; writers ${whole(r.before.tps)} to ${whole(r.during.tps)} tps, p99 ${
+        ms(r.before.p99)} to ${ms(r.during.p99)} ms`, reached(r.during.tps >= 0.8 * r.before.tps && r.during.p99 <= r.before.p99 + 10));
+  }
   for (const { subscribers, perSecond, rounds } of found.latency?.result.results ?? []) {
     const ours = middle(rounds.sync, (r) => r.p99);
     const theirs = middle(rounds.notify, (r) => r.p99);
@@ -224,7 +252,8 @@ Measured on ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, $
 else ran at that time (load average before the start): ${runs}.
 
 ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bulk ? bulkSection(found.bulk) : ''}${
-    found.long_transaction ? longSection(found.long_transaction) : ''}${found.latency ? latencySection(found.latency) : ''}## Reading them
+    found.long_transaction ? longSection(found.long_transaction) : ''}${found.retention ? retentionSection(found.retention) : ''}${
+    found.latency ? latencySection(found.latency) : ''}## Reading them
 
 - A captured row costs a second heap insert, an index insert, and its share of WAL, all in the transaction that wrote it.
   That is CPU, not waiting: at one client and on a slow disk it disappears in the wait for the disk; where writers

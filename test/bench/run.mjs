@@ -8,10 +8,11 @@ import { longTransaction } from './long_transaction.mjs';
 import { machine } from './machine.mjs';
 import { help, options, quick } from './options.mjs';
 import { report } from './report.mjs';
+import { retention } from './retention.mjs';
 import { writers } from './writers.mjs';
 
 /** In the order in which they run and are reported. */
-const benches = { writers, bulk, long_transaction: longTransaction, latency };
+const benches = { writers, bulk, long_transaction: longTransaction, retention, latency };
 /** @typedef {keyof typeof benches} Name */
 
 const names = /** @type {Name[]} */ (Object.keys(benches));
