@@ -37,9 +37,9 @@ SELECT is((SELECT (payload_hash = sha256('{"status":"done"}')) FROM runtime.sync
 SELECT throws_ok($$INSERT INTO runtime.sync_run_summaries (doc_key, doc_version, payload) VALUES ('n', -1, '1')$$, '23514', NULL, 'a negative version is refused');
 
 -- Rows that a restore brings are no events, and keep their times. This is what pg_restore and psql send of a dump.
-SET check_function_bodies = off; SELECT set_config('search_path', '', false) \g /dev/null
+SET check_function_bodies = off; SET row_security = off; SET client_min_messages = warning; SELECT set_config('search_path', '', false) \g /dev/null
 INSERT INTO runtime.sync_run_summaries VALUES ('restored', 9, '{"a":1}', '\x00', '2020-01-01 00:00+00', '2020-01-02 00:00+00');
-RESET check_function_bodies; RESET search_path;
+RESET check_function_bodies; RESET row_security; RESET search_path;
 SELECT is(t.events('runtime.run_summaries', 4), '{}', 'a restored row is no event');
 SELECT is((SELECT format('%s %s %s', payload_hash = sha256('{"a":1}'), inserted_at::date, updated_at::date) FROM runtime.sync_run_summaries WHERE doc_key = 'restored'), 't 2020-01-01 2020-01-02', 'its times are kept, its hash is right');
 UPDATE runtime.sync_run_summaries SET doc_version = 10 WHERE doc_key = 'restored';
