@@ -126,6 +126,22 @@ for (const format of ['custom', 'directory', 'plain']) {
   });
 }
 
+test('a restored database that is written to at once', async () => {
+  const target = await Cluster.create();
+  cleanups.push(() => target.destroy());
+  target.psql('postgres', 'CREATE DATABASE test');
+  execFileSync('pg_restore', ['--exit-on-error', '-d', target.conninfo('test'), `${origin.dir}/dump.custom`]);
+  assert.deepEqual([520, 521, 522].map((watermark) => verdict(target, 'docs', watermark)), ['fine', 'epoch_diverged', 'epoch_diverged'], 'at once');
+  const writer = await target.connect('test');
+  let id = 5000;
+  await waitFor(async () => {
+    await writer.query(`INSERT INTO app.parts SELECT i, '2026-02-01' FROM generate_series($1::int, $1 + 99) i`, [id += 100]);
+    return ask(target, 'SELECT recovered FROM runtime.sync_stats') === 't'
+      && ask(target, `SELECT count(*) FROM runtime.sync_replay('docs', 520)`) === '2';
+  }, { timeoutMs: 60_000, everyMs: 100, what: 'the hole is filled while it is written to' });
+  await writer.end();
+});
+
 test('restored beside the original, in the same cluster', async () => {
   origin.psql('postgres', 'CREATE DATABASE beside');
   execFileSync('pg_restore', ['--exit-on-error', '-d', origin.conninfo('beside'), `${origin.dir}/dump.custom`]);

@@ -48,6 +48,23 @@ async function caughtUp(primary, standby) {
 /** @param {Cluster} cluster */
 const newEpoch = (cluster, /** @type {number} */ before) => waitFor(() => epochOf(cluster) > before, { what: 'a new epoch' });
 
+/**
+ * A commit that has its watermark and does not get on; returns what lets it go.
+ * @param {Cluster} cluster @param {string} sql
+ */
+async function commitThatStands(cluster, sql) {
+  const blocker = await cluster.connect('test');
+  await blocker.query('BEGIN; LOCK TABLE runtime.sync_stream_events IN SHARE MODE');
+  const slow = await cluster.connect('test');
+  const { rows: [{ pid }] } = await slow.query('SELECT pg_backend_pid() AS pid');
+  slow.query(sql).then(() => slow.end()).catch(() => {});
+  await waitFor(async () => (await blocker.query(`SELECT FROM pg_locks WHERE NOT granted AND pid = ${pid}`)).rowCount, { what: 'it waits' });
+  process.kill(pid, 'SIGSTOP');
+  await blocker.query('COMMIT');
+  await blocker.end();
+  return () => process.kill(pid, 'SIGCONT');
+}
+
 /** A fan-out that goes where writes are. @param {Cluster[]} clusters */
 async function fanoutOver(...clusters) {
   const fanout = await Fanout.start({ database: `host=${clusters.map((c) => c.socketDir).join(',')} port=5432 user=postgres
@@ -151,18 +168,7 @@ test('a hole that the primary would have filled later: the histories part there'
   insert(primary, 'h.t', 1, 5);
   primary.psql('test', 'SELECT runtime.sync_maintain_partitions();');
   const standby = await backupOf(primary, { standby: true });
-  const blocker = await primary.connect('test');
-  await blocker.query('BEGIN');
-  for (const { partition } of (await blocker.query('SELECT partition::text FROM runtime.sync_journal_partitions')).rows) {
-    await blocker.query(`LOCK TABLE ${partition} IN SHARE MODE`);
-  }
-  // A commit that has its watermark and does not get on.
-  const slow = await primary.connect('test');
-  const { rows: [{ pid }] } = await slow.query('SELECT pg_backend_pid() AS pid');
-  slow.query(`INSERT INTO app.items VALUES ('h.t', 6, 'slow')`).catch(() => {});
-  await waitFor(async () => (await blocker.query(`SELECT FROM pg_locks WHERE NOT granted AND pid = ${pid}`)).rowCount, { what: 'it waits' });
-  process.kill(pid, 'SIGSTOP');
-  await blocker.query('COMMIT');
+  await commitThatStands(primary, `INSERT INTO app.items VALUES ('h.t', 6, 'slow')`);
   insert(primary, 'h.t', 7, 9);
   const before = epochOf(primary);
   await caughtUp(primary, standby);
@@ -173,7 +179,6 @@ test('a hole that the primary would have filled later: the histories part there'
     '5upsert 6void 7upsert 8upsert 9upsert');
   const verdicts = [5, 6, 9].map((watermark) => verdict(standby, 'h.t', before, watermark));
   assert.deepEqual(verdicts, ['fine', 'epoch_diverged', 'epoch_diverged']);
-  for (const client of [blocker, slow]) client.end().catch(() => {});
 });
 
 test('recovery to a point in time begins an epoch; events after the point are of another history', async () => {
@@ -205,6 +210,50 @@ test('recovery to a point in time begins an epoch; events after the point are of
   assert.equal(verdict(primary, 'r.t', now, 16), 'epoch_diverged');
 });
 
+test('a hole that is not filled yet parts the histories already', async () => {
+  const primary = await primaryWith({ 'oa_sync.checkpoint_interval': '1h' });
+  insert(primary, 'w.t', 1, 5);
+  const standby = await backupOf(primary, { standby: true });
+  const fanout = await fanoutOver(primary, standby);
+  const client = await follow(fanout, { topics: ['w.t'] });
+  await client.reach('w.t', 5);
+  const release = await commitThatStands(primary, `INSERT INTO app.items VALUES ('w.t', 6, 'slow')`);
+  insert(primary, 'w.t', 7, 9);
+  await caughtUp(primary, standby);
+  standby.psql('postgres', 'ALTER SYSTEM SET primary_conninfo = \'\'; SELECT pg_reload_conf();');
+  await waitFor(() => ask(primary, 'SELECT count(*) FROM pg_stat_replication WHERE application_name = \'walreceiver\'') === '0',
+    { what: 'the standby is cut off' });
+  release();
+  // The client gets the slow one, which the standby does not have, and what follows it.
+  await client.reach('w.t', 9);
+  const before = epochOf(primary);
+  await primary.kill9();
+  await standby.promote();
+  assert.deepEqual([5, 6, 9].map((watermark) => verdict(standby, 'w.t', before, watermark)), ['fine', 'epoch_diverged', 'epoch_diverged'], 'at once');
+  await waitFor(() => client.errors.length > 0, { what: 'the client is told' });
+  assert.deepEqual(client.errors[0].reason_codes, ['epoch_diverged']);
+  await waitFor(() => ask(standby, `SELECT count(*) FROM runtime.sync_replay('w.t', 0)`) === '9', { what: 'the hole is filled' });
+  assert.deepEqual([5, 6, 9].map((watermark) => verdict(standby, 'w.t', before, watermark)), ['fine', 'epoch_diverged', 'epoch_diverged'], 'and after');
+});
+
+test('two standbys that are promoted at once do not share an epoch', async () => {
+  const primary = await primaryWith();
+  insert(primary, 's.t', 1, 3);
+  const standbys = [await backupOf(primary, { standby: true }), await backupOf(primary, { standby: true })];
+  const before = epochOf(primary);
+  for (const standby of standbys) await caughtUp(primary, standby);
+  assert.deepEqual(standbys.map((standby) => verdict(standby, 's.t', before, 3)), ['fine', 'fine'], 'standbys answer too');
+  await primary.kill9();
+  await Promise.all(standbys.map((standby) => standby.promote()));
+  for (const standby of standbys) {
+    await newEpoch(standby, before);
+    insert(standby, 's.t', 4, 4);
+  }
+  const [first, second] = standbys.map(epochOf);
+  assert.notEqual(first, second);
+  assert.equal(verdict(/** @type {Cluster} */ (standbys[1]), 's.t', Number(first), 4), 'epoch_diverged');
+});
+
 test('sync_new_epoch: for what PostgreSQL does not show', async () => {
   const primary = await primaryWith();
   insert(primary, 'n.t', 1, 3);
@@ -219,4 +268,20 @@ test('sync_new_epoch: for what PostgreSQL does not show', async () => {
   await primary.restart();
   insert(primary, 'n.t', 6, 6);
   assert.equal(epochOf(primary), told);
+  // Others append in the old epoch until it is committed: there is no right one for events of its own transaction.
+  assert.throws(() => primary.psql('test', `BEGIN; SELECT runtime.sync_new_epoch('mixed'); INSERT INTO app.items VALUES ('n.t', 7, 'x'); COMMIT;`),
+    /events cannot be written in the transaction that begins a new epoch/);
+  assert.equal(epochOf(primary), told);
+  // A void at the end is of the epoch it was written in: a cursor past it is good.
+  const writers = [await primary.connect('test'), await primary.connect('test')];
+  for (const writer of writers) await writer.query(`BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM app.items WHERE topic = 'n.t' AND body = 'x'`);
+  await Promise.all(writers.map((writer, i) => writer.query(`UPDATE app.items SET body = 'y' WHERE topic = 'n.t' AND id = ${i + 1}`)));
+  const ends = [];
+  for (const writer of writers) ends.push(await writer.query('COMMIT').then(() => 'committed', (error) => error.code));
+  assert.deepEqual(ends, ['committed', '40001']);
+  await Promise.all(writers.map((writer) => writer.end()));
+  await waitFor(() => ask(primary, `SELECT string_agg(op, ' ' ORDER BY watermark) FROM runtime.sync_replay('n.t', 6)`) === 'upsert void', { what: 'the void' });
+  primary.psql('test', `SELECT runtime.sync_new_epoch('again')`);
+  insert(primary, 'n.t', 8, 8);
+  assert.deepEqual([7, 8, 9].map((w) => verdict(primary, 'n.t', told, w)), ['fine', 'fine', 'epoch_diverged']);
 });

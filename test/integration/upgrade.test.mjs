@@ -103,6 +103,36 @@ for (const version of released) {
     }
   });
 
+  test(`${version}: a hole that it filled after a promotion parts the histories`, async () => {
+    const database = 'hole';
+    const primary = await Cluster.create();
+    after(() => primary.destroy());
+    primary.psql('postgres', `CREATE DATABASE ${database}`);
+    primary.psql(database, `CREATE EXTENSION oa_sync VERSION '${version}';`);
+    const standby = await primary.backup({ standby: true });
+    after(() => standby.destroy());
+    const emit = (/** @type {number} */ count) => primary.psql(database, `SELECT runtime.sync_emit('t', 'k', 1, '1') FROM generate_series(1, ${count})`);
+    emit(5);
+    const [blocker, slow] = [await primary.connect(database), await primary.connect(database)];
+    await blocker.query('BEGIN; LOCK TABLE runtime.sync_stream_events IN SHARE MODE');
+    const { rows: [{ pid }] } = await slow.query('SELECT pg_backend_pid() AS pid');
+    slow.query(`SELECT runtime.sync_emit('t', 'slow', 1, '1')`).catch(() => {});
+    await waitFor(async () => (await blocker.query(`SELECT FROM pg_locks WHERE NOT granted AND pid = ${pid}`)).rowCount, { what: 'it waits' });
+    process.kill(pid, 'SIGSTOP');
+    await blocker.query('COMMIT');
+    emit(3);
+    const epoch = primary.psql(database, 'SELECT runtime.sync_current_epoch()').trim();
+    const lsn = primary.psql(database, 'SELECT pg_current_wal_flush_lsn()').trim();
+    await waitFor(() => standby.psql('postgres', `SELECT pg_last_wal_replay_lsn() >= '${lsn}'`).trim() === 't', { what: 'the standby has it' });
+    await primary.kill9();
+    await standby.promote();
+    await waitFor(() => standby.psql(database, `SELECT count(*) FROM runtime.sync_replay('t', 0)`).trim() === '9', { what: 'the hole is filled' });
+    standby.psql(database, 'ALTER EXTENSION oa_sync UPDATE');
+    assert.equal(standby.psql(database, `SELECT string_agg(coalesce(reason, 'fine'), ' ' ORDER BY n) FROM generate_series(5, 9) n,
+      runtime.sync_check_cursors(ARRAY['t'], ARRAY[${epoch}], ARRAY[n]::bigint[])`).trim(), 'fine epoch_diverged epoch_diverged epoch_diverged epoch_diverged');
+    for (const client of [blocker, slow]) client.end().catch(() => {});
+  });
+
   test(`${version}: an updated catalog is a fresh one`, () => {
     cluster.psql('postgres', `CREATE DATABASE ${database}_catalog`);
     cluster.psql(`${database}_catalog`, `CREATE EXTENSION oa_sync VERSION '${version}'; ALTER EXTENSION oa_sync UPDATE;`);
