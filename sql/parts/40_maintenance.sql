@@ -1,61 +1,5 @@
 -- Maintenance, called by the worker.
 
-CREATE FUNCTION @extschema@.sync_maintain_partitions() RETURNS integer
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
-AS $$
-DECLARE
-  step interval := make_interval(hours => current_setting('oa_sync.partition_interval')::integer);
-  wanted integer := current_setting('oa_sync.partitions_ahead')::integer;
-  present timestamptz := clock_timestamp();
-  owner text;
-  lower timestamptz;  -- of the next partition to make
-  upper timestamptz;
-  ahead integer;
-  name text;
-  made integer := 0;
-  attempts integer := 0;  -- to lock the default partition
-BEGIN
-  -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
-  DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
-  -- One at a time. Appends take no lock on the journal itself; attaching locks the default partition for a moment.
-  LOCK TABLE @extschema@.sync_stream_events IN SHARE UPDATE EXCLUSIVE MODE;
-  SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
-  SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present) INTO lower, ahead FROM @extschema@.sync_journal_partitions b;
-  IF lower IS NULL OR lower <= present THEN
-    -- Nothing holds the present: one partition more than what is wanted ahead.
-    lower := greatest(lower, date_bin(step, present, 'epoch'));
-    ahead := -1;
-    IF EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= lower) THEN
-      -- The default partition has events of that time already, and keeps what comes in the next seconds.
-      lower := date_trunc('second', present) + interval '5 seconds';
-    END IF;
-  END IF;
-  WHILE ahead < wanted LOOP
-    upper := date_bin(step, lower, 'epoch') + step;
-    -- Attaching locks the default partition exclusively and looks through what is in it. Readers and writers of it are
-    -- not made to queue behind a wait for that: when somebody has it open for longer, the next call makes the partition.
-    BEGIN
-      LOCK TABLE ONLY @extschema@.sync_stream_events_default IN ACCESS EXCLUSIVE MODE NOWAIT;
-    EXCEPTION WHEN lock_not_available THEN
-      attempts := attempts + 1;
-      EXIT WHEN attempts >= 20;
-      PERFORM pg_sleep(0.01);
-      CONTINUE;
-    END;
-    name := 'sync_stream_events_' || to_char(lower AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
-    EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.sync_stream_events INCLUDING ALL) USING heap', name);
-    EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', name, owner);
-    EXECUTE format('CREATE UNIQUE INDEX %I ON @extschema@.%I (topic, watermark)', name || '_place', name);
-    EXECUTE format('ALTER TABLE @extschema@.sync_stream_events ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
-                   name, lower, upper);
-    made := made + 1;
-    ahead := ahead + 1;
-    lower := upper;
-  END LOOP;
-  RETURN made;
-END
-$$;
-
 CREATE VIEW @extschema@.sync_journal_partitions AS
   SELECT c.oid::pg_catalog.regclass AS partition,
          (pg_catalog.regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
@@ -67,6 +11,4 @@ CREATE VIEW @extschema@.sync_journal_partitions AS
   WHERE i.inhparent = '@extschema@.sync_stream_events'::pg_catalog.regclass;
 COMMENT ON VIEW @extschema@.sync_journal_partitions IS
   'The journal''s partitions with their bounds (null for the default one) and sizes.';
-COMMENT ON FUNCTION @extschema@.sync_maintain_partitions() IS
-  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Waits for nobody who reads the default partition: what it could not attach is left for a later call. Returns how many were made.';
 

@@ -3,11 +3,6 @@
 
 COMMENT ON TABLE @extschema@.sync_stream_events_default IS 'The part of the journal that holds what no dated partition does. What pg_dump takes with it';
 COMMENT ON SEQUENCE @extschema@.sync_publications_publication_id_seq IS 'Numbers publications';
-COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number; greater than that of every earlier history';
-COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster''s, as in pg_control_system()';
-COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line that the history is on';
-COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it began';
-COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
 COMMENT ON COLUMN @extschema@.sync_publications.publication_id IS 'Number of the publication, the argument of its triggers; it stays when the table is published anew';
 COMMENT ON COLUMN @extschema@.sync_publications.relation IS 'The published table';
 COMMENT ON COLUMN @extschema@.sync_publications.topic IS 'Template of the topic: {column} is a column''s value, {{ and }} are braces';
@@ -56,3 +51,13 @@ COMMENT ON COLUMN @extschema@.sync_stats.documents_written IS 'Documents of read
 COMMENT ON COLUMN @extschema@.sync_stats.documents_stale IS 'Writes of an older version that were left out';
 COMMENT ON COLUMN @extschema@.sync_stats.documents_unchanged IS 'Writes of the same version and content that were left out';
 COMMENT ON COLUMN @extschema@.sync_stats.documents_drifted IS 'Writes of the same version with another content; written, and counted as written too';
+COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number: microseconds since 1970 when it was opened; a little more than the newest one''s where the clock is behind that';
+COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster, as in pg_control_system()';
+COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line';
+COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened';
+COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
+COMMENT ON COLUMN @extschema@.sync_epochs.database IS 'The database''s OID: a copy has another one';
+COMMENT ON COLUMN @extschema@.sync_epochs.journal IS 'The OID of sync_stream_events: a restored journal has another one';
+COMMENT ON COLUMN @extschema@.sync_topic_sequences.topic IS 'The topic';
+COMMENT ON COLUMN @extschema@.sync_topic_sequences.floor_epoch IS 'The epoch of the event at the floor: a cursor there is of this history if its epoch is not older. 0 while the floor is 0';
+COMMENT ON COLUMN @extschema@.sync_topic_sequences.updated_at IS 'When the worker last wrote the row';
