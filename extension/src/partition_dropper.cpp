@@ -190,6 +190,12 @@ Step JudgeTopic(std::string_view topic, const JournalPlace& last) {
 }
 
 void PersistTopics() {
+  // A cycle can be long. What a policy keeps that was set meanwhile is not measured by the horizons of its beginning: the
+  // next cycle looks again.
+  if (policies_changed) {
+    work.step = Step::kSkipped;
+    return;
+  }
   JournalProbe* probe = OpenPartitionProbe(work.partition.relid);
   if (probe == nullptr) {
     work.step = Step::kGone;
@@ -264,7 +270,7 @@ void Remove() {
   if (const Oid toast = ToastOf(relid); toast != InvalidOid) relids[count++] = toast;
   const int64 bytes = DatumGetInt64(DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid)));
   work.step = Step::kSkipped;
-  if (!LockExclusively(relids, count)) return;
+  if (!LockExclusively(relids, count) || policies_changed) return;
   work.locked_at = GetCurrentTimestamp();
   // Both are said in a way that touches this table only.
   const char* name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
