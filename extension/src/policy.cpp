@@ -111,18 +111,19 @@ void AddRow(TupleTableSlot* slot, int* cap) {
   ++cache.row_count;
 }
 
-// Reads the table, small and once per backend and change. Application roles need no grant on it. Not with an MVCC
-// snapshot: what is committed now decides, and a serializable transaction takes no lock on it.
+// Reads the table, small and once per backend and change. Application roles need no grant on it. What is committed now
+// decides, but all of it as of one moment: SnapshotSelf could meet the new version of a row before its commit and the
+// old one after it, see neither, and retention would drop what that policy keeps.
 void ReadTable(Oid relid) {
   Relation rel = table_open(relid, AccessShareLock);
   TupleTableSlot* slot = table_slot_create(rel, nullptr);
-  SnapshotData self;
-  self.snapshot_type = SNAPSHOT_SELF;
-  TableScanDesc scan = table_beginscan(rel, &self, 0, nullptr);
+  const Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
+  TableScanDesc scan = table_beginscan(rel, latest, 0, nullptr);
   int cap = 8;
   cache.rows = static_cast<PolicyRow*>(palloc(sizeof(PolicyRow) * static_cast<Size>(cap)));
   while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) AddRow(slot, &cap);
   table_endscan(scan);
+  UnregisterSnapshot(latest);
   ExecDropSingleTupleTableSlot(slot);
   table_close(rel, AccessShareLock);
   std::sort(cache.rows, cache.rows + cache.row_count,
