@@ -127,7 +127,7 @@ bool LastMissing(const Sources& sources, int count, int64 next, int64 floor, Jou
   return found;
 }
 
-// Whether the topic's floor has to be raised, and to what.
+// Whether the topic's floor has to be raised, and to what, or its head to be persisted.
 bool Judge(const Sources& sources, std::string_view topic, TimestampTz now, TopicMark* mark) {
   int64 next = 1;
   int64 floor = 0;
@@ -141,8 +141,14 @@ bool Judge(const Sources& sources, std::string_view topic, TimestampTz now, Topi
     if (LastBefore(sources.parts[i], topic, cutoff, &place) && place.watermark > highest.watermark) highest = place;
   }
   if (highest.watermark >= next && !IsDenseTo(topic, highest.watermark)) highest.watermark = next - 1;
-  if (highest.watermark <= floor) return false;
-  *mark = {{}, Max(next, highest.watermark + 1), highest.watermark, highest.epoch};
+  // A topic that left shared memory before its head was persisted is known by its events alone, and those may be taken
+  // away by hand.
+  int64 newest = 0;
+  for (int i = 0; i < count; ++i) newest = Max(newest, sources.parts[i].last.watermark);
+  const bool is_forgotten = newest >= next && IsDenseTo(topic, newest);
+  if (highest.watermark <= floor && !is_forgotten) return false;
+  if (highest.watermark > floor) ++raised;
+  *mark = {{}, Max(next, (is_forgotten ? newest : highest.watermark) + 1), highest.watermark, highest.epoch};
   memcpy(mark->name, topic.data(), topic.size());
   return true;
 }
@@ -173,7 +179,7 @@ void RaiseSome() {
     MemoryContextReset(context);
   }
   for (int i = 0; i < sources.count; ++i) CloseProbe(sources.list[i].probe);
-  raised = WriteTopicMarks(marks, count);
+  WriteTopicMarks(marks, count);
 }
 
 }  // namespace
