@@ -9,7 +9,7 @@ DECLARE
   wanted integer := current_setting('oa_sync.partitions_ahead')::integer;
   present timestamptz := clock_timestamp();
   owner text;
-  lower timestamptz;  -- of the next partition to make
+  edge timestamptz;  -- to where the present and what follows it have partitions
   upper timestamptz;
   ahead integer;
   name text;
@@ -21,18 +21,29 @@ BEGIN
   -- One at a time. Appends take no lock on the journal itself; attaching locks the default partition for a moment.
   LOCK TABLE @extschema@.sync_stream_events IN SHARE UPDATE EXCLUSIVE MODE;
   SELECT pg_get_userbyid(c.relowner) INTO owner FROM pg_class c WHERE c.oid = '@extschema@.sync_stream_events'::regclass;
-  SELECT max(b.upper), count(*) FILTER (WHERE b.lower > present) INTO lower, ahead FROM @extschema@.sync_journal_partitions b;
-  IF lower IS NULL OR lower <= present THEN
+  SELECT b.upper INTO edge FROM @extschema@.sync_journal_partitions b WHERE b.lower <= present AND b.upper > present;
+  ahead := 0;
+  IF NOT FOUND THEN
     -- Nothing holds the present: one partition more than what is wanted ahead.
-    lower := greatest(lower, date_bin(step, present, 'epoch'));
+    SELECT greatest(max(b.upper), date_bin(step, present, 'epoch')) INTO edge
+      FROM @extschema@.sync_journal_partitions b WHERE b.upper <= present;
     ahead := -1;
-    IF EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= lower) THEN
+    IF EXISTS (SELECT FROM @extschema@.sync_stream_events_default d WHERE d.inserted_at >= edge) THEN
       -- The default partition has events of that time already, and keeps what comes in the next seconds.
-      lower := date_trunc('second', present) + interval '5 seconds';
+      edge := date_trunc('second', present) + interval '5 seconds';
     END IF;
   END IF;
   WHILE ahead < wanted LOOP
-    upper := date_bin(step, lower, 'epoch') + step;
+    -- Partitions that lie further ahead (the clock was ahead for a while, or they were made by hand) are gone up to: they
+    -- do not stand for what is missing before them.
+    SELECT b.upper INTO upper FROM @extschema@.sync_journal_partitions b WHERE b.lower <= edge AND b.upper > edge;
+    IF FOUND THEN
+      ahead := ahead + 1;
+      edge := upper;
+      CONTINUE;
+    END IF;
+    SELECT least(date_bin(step, edge, 'epoch') + step, min(b.lower)) INTO upper
+      FROM @extschema@.sync_journal_partitions b WHERE b.lower > edge;
     -- Attaching locks the default partition exclusively and looks through what is in it. Readers and writers of it are
     -- not made to queue behind a wait for that: when somebody has it open for longer, the next call makes the partition.
     BEGIN
@@ -43,15 +54,15 @@ BEGIN
       PERFORM pg_sleep(0.01);
       CONTINUE;
     END;
-    name := 'sync_stream_events_' || to_char(lower AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
+    name := 'sync_stream_events_' || to_char(edge AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
     EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.sync_stream_events INCLUDING ALL) USING heap', name);
     EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', name, owner);
     EXECUTE format('CREATE UNIQUE INDEX %I ON @extschema@.%I (topic, watermark)', name || '_place', name);
     EXECUTE format('ALTER TABLE @extschema@.sync_stream_events ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
-                   name, lower, upper);
+                   name, edge, upper);
     made := made + 1;
     ahead := ahead + 1;
-    lower := upper;
+    edge := upper;
   END LOOP;
   RETURN made;
 END
