@@ -80,6 +80,12 @@ void ForgetDroppedDatabases() {
   LWLockRelease(shared->databases_lock);
 }
 
+// Also when the clock was set back since that time was noted: nothing is put off for longer than this.
+bool MayStart(const DatabaseState& state, TimestampTz now) {
+  const long longest = Max(database_check_interval_s * 1000L, static_cast<long>(kSuspendMs));
+  return state.not_before <= now || state.not_before > TimestampTzPlusMilliseconds(now, longest);
+}
+
 // Whether a worker is to be started now. A database that has no place in shared memory is looked at once: what then
 // brings the extension there, takes a place for it.
 bool WantsWorker(const ListedDatabase& database) {
@@ -87,7 +93,7 @@ bool WantsWorker(const ListedDatabase& database) {
   DatabaseState* state = FindDatabase(database.oid);
   const TimestampTz now = GetCurrentTimestamp();
   bool wants = state == nullptr && database.connectable && !list_member_oid(probed, database.oid);
-  if (state != nullptr && state->worker_pid == 0 && state->not_before <= now) {
+  if (state != nullptr && state->worker_pid == 0 && MayStart(*state, now)) {
     wants = database.connectable;
     state->not_before =
         TimestampTzPlusMilliseconds(now, database.connectable ? kRestartMs : database_check_interval_s * 1000L);

@@ -57,8 +57,8 @@ bool RestoreHasSettled() {
   DatabaseState* database = MyDatabaseState();
   if (!database->restoring) return true;
   if (!RunInTransaction("look whether a restore has ended", Look)) return false;
-  const TimestampTz now = GetCurrentTimestamp();
-  if (!TimestampDifferenceExceeds(quiet_since, now, is_complete ? kQuietMs : kPatienceMs)) return false;
+  if (GetCurrentTimestamp() < quiet_since) quiet_since = GetCurrentTimestamp();  // the clock was set back
+  if (!HasPassed(quiet_since, is_complete ? kQuietMs : kPatienceMs)) return false;
   journal_bytes = -1;
   database->restoring = false;
   ereport(LOG, (errmsg("oa_sync: a dump was loaded, looking for holes in its journal")));

@@ -77,9 +77,8 @@ bool RetentionIsDue() {
   auto* state = const_cast<DatabaseState*>(database);
   if (pg_atomic_read_u64(&state->retention_asked) != pg_atomic_read_u64(&state->retention_done)) return true;
   if (retention_interval_s == 0) return false;
-  const TimestampTz now = GetCurrentTimestamp();
-  if (last_cycle == 0) last_cycle = now;  // the worker has other things to do first
-  return TimestampDifferenceExceeds(last_cycle, now, retention_interval_s * 1000);
+  if (last_cycle == 0) last_cycle = GetCurrentTimestamp();  // the worker has other things to do first
+  return HasPassed(last_cycle, retention_interval_s * 1000);
 }
 
 void Retain() {

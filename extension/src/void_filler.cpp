@@ -254,13 +254,13 @@ bool AwaitAllocators(int timeout_ms) {
   const int n = MaxBackends + 1;
   auto* seen = static_cast<uint64*>(palloc(sizeof(uint64) * static_cast<Size>(n)));
   for (int i = 0; i < n; ++i) seen[i] = pg_atomic_read_u64(&shared->slots[i].sequence);
-  const TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+  const TimestampTz began = GetCurrentTimestamp();
   bool settled = true;
   for (int i = 0; i < n && settled; ++i) {
     if (seen[i] % 2 == 0) continue;
     while (pg_atomic_read_u64(&shared->slots[i].sequence) == seen[i]) {
       CHECK_FOR_INTERRUPTS();
-      if (GetCurrentTimestamp() >= deadline) {
+      if (HasPassed(began, timeout_ms)) {
         settled = false;
         break;
       }

@@ -123,9 +123,8 @@ bool HaveEpoch() {
 }
 
 bool IsDue(TimestampTz* last, int every_ms) {
-  const TimestampTz now = GetCurrentTimestamp();
-  if (*last != 0 && !TimestampDifferenceExceeds(*last, now, every_ms)) return false;
-  *last = now;
+  if (*last != 0 && !HasPassed(*last, every_ms)) return false;
+  *last = GetCurrentTimestamp();
   return true;
 }
 
@@ -166,6 +165,11 @@ bool look_again = false;    // at this database, when the transaction commits
 bool forget_epoch = false;  // of this database, when the transaction commits
 
 }  // namespace
+
+bool HasPassed(TimestampTz since, int ms) {
+  const TimestampTz now = GetCurrentTimestamp();
+  return now < since || TimestampDifferenceExceeds(since, now, ms);
+}
 
 bool RunInTransaction(const char* what, void (*body)()) {
   volatile bool done = false;

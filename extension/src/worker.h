@@ -30,6 +30,10 @@ bool EpochWillBeForgotten();
 // Called when a transaction ends.
 void OnTransactionEnd(bool committed);
 
+// Whether so much time has passed since then; true as well when the clock was set back behind it, so that a clock that
+// was far ahead for a while does not stop the worker until that time comes again.
+bool HasPassed(TimestampTz since, int ms);
+
 // Runs body() in a transaction of its own. An ERROR is logged and the transaction rolled back; returns false then.
 bool RunInTransaction(const char* what, void (*body)());
 
