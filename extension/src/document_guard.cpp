@@ -2,6 +2,7 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
@@ -152,8 +153,15 @@ const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {
   return trigger;
 }
 
-void Report(Oid relid, std::string_view doc_key, Outcome outcome) {
-  if (watch.relid == relid && watch.key_hash == HashKey(doc_key)) watch.outcome = outcome;
+// The guard of a partition fires for what was written into its read model.
+bool IsWatched(Relation rel) {
+  if (watch.relid == RelationGetRelid(rel)) return true;
+  return OidIsValid(watch.relid) && rel->rd_rel->relispartition &&
+         list_member_oid(get_partition_ancestors(RelationGetRelid(rel)), watch.relid);
+}
+
+void Report(Relation rel, std::string_view doc_key, Outcome outcome) {
+  if (IsWatched(rel) && watch.key_hash == HashKey(doc_key)) watch.outcome = outcome;
 }
 
 }  // namespace
@@ -230,7 +238,7 @@ Datum oa_sync_guard_document(PG_FUNCTION_ARGS) {
       outcome = Outcome::kUpdated;
     }
   }
-  Report(RelationGetRelid(rel), proposed.state.doc_key, outcome);
+  Report(rel, proposed.state.doc_key, outcome);
   // A row that is proposed for insertion may still meet its document (ON CONFLICT): that is then judged as an update,
   // and counted there; insertions are counted by a trigger of their own when the row is in.
   if (is_update) CountOutcome(outcome);

@@ -5,6 +5,7 @@ extern "C" {
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -24,6 +25,33 @@ struct ReadModelPlans {
 };
 
 HTAB* cache = nullptr;
+
+// Plans that are being executed can not be freed: a trigger of the read model may write to it again, and find the plan
+// not valid any more.
+struct {
+  LocalTransactionId transaction;
+  int count;      // executions that have not ended; an ERROR leaves it high until the transaction ends
+  List* retired;  // plans to free when there are none; in TopMemoryContext
+} running;
+
+void BeginExecution() {
+  if (running.transaction != MyProc->lxid) {
+    running.transaction = MyProc->lxid;
+    running.count = 0;
+  }
+  if (running.count++ > 0) return;
+  while (running.retired != NIL) {
+    auto* plan = static_cast<SPIPlanPtr>(llast(running.retired));
+    running.retired = list_delete_last(running.retired);
+    SPI_freeplan(plan);
+  }
+}
+
+void Retire(SPIPlanPtr plan) {
+  const ContextSwitch in(TopMemoryContext);
+  running.retired = lappend(running.retired, plan);
+  in.Back();
+}
 
 ReadModelPlans* PlansOf(Oid relid) {
   if (cache == nullptr) {
@@ -70,7 +98,7 @@ SPIPlanPtr PlanFor(PlanKind kind, Oid relid) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("read model %u does not exist", relid),
                     errhint("End its projections with sync_unproject().")));
   }
-  if (plan != nullptr) SPI_freeplan(plan);
+  if (plan != nullptr) Retire(plan);
   plan = nullptr;
   Oid types[3] = {TEXTOID, INT8OID, JSONOID};
   SPIPlanPtr made = SPI_prepare(QueryOf(kind, relid), kind == kUpsert ? 3 : 1, types);
@@ -85,8 +113,10 @@ Datum TextOf(std::string_view text) {
 }
 
 void ExecuteWith(Snapshot snapshot, PlanKind kind, Oid relid, Datum* values, int expected) {
+  BeginExecution();
   const int result =
       SPI_execute_snapshot(PlanFor(kind, relid), values, nullptr, snapshot, InvalidSnapshot, false, true, 0);
+  --running.count;
   if (result != expected) elog(ERROR, "oa_sync: a write of a document gave %s", SPI_result_code_string(result));
 }
 

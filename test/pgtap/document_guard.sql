@@ -1,6 +1,6 @@
 -- The guard: an older version never overwrites a newer one, by UPDATE, ON CONFLICT, MERGE, sync_upsert_document, logical apply.
 \ir include/setup.sql
-SELECT plan(48);
+SELECT plan(51);
 CREATE TABLE app.cards (LIKE runtime.sync_run_summaries INCLUDING ALL);
 SELECT lives_ok($$SELECT runtime.sync_guard('app.cards')$$, 'a table of one''s own');
 SELECT runtime.sync_publish('app.cards', topic => 'cards', doc_key => '{doc_key}', doc_version => 'doc_version', payload => '{payload}') \g /dev/null
@@ -109,4 +109,25 @@ SELECT is(t.card('hot'), '606 100', 'six writers of one document: the newest ver
 SELECT is((SELECT count(*) FROM (SELECT doc_version, lag(doc_version) OVER (ORDER BY watermark) AS before FROM runtime.sync_replay('cards', 0, 100000, 100000000) WHERE doc_key = 'hot') v WHERE doc_version <= before),
           0::bigint, 'and its events never go back');
 SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
+
+-- A trigger of the read model writes to it again, after something made its plans invalid.
+CREATE TABLE app.tree (LIKE runtime.sync_run_summaries INCLUDING ALL); SELECT runtime.sync_guard('app.tree') \g /dev/null
+CREATE FUNCTION app.up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.doc_key NOT LIKE '%/up' THEN
+    GRANT SELECT ON app.tree TO CURRENT_USER;
+    PERFORM runtime.sync_upsert_document('app.tree', NEW.doc_key || '/up', 1, '{}');
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER up AFTER INSERT ON app.tree FOR EACH ROW EXECUTE FUNCTION app.up();
+SELECT is((SELECT array_agg(runtime.sync_upsert_document('app.tree', n::text, 1, '{}')) FROM generate_series(1, 3) n), ARRAY['inserted', 'inserted', 'inserted'], 'a read model that writes to itself');
+SELECT is((SELECT count(*) FROM app.tree), 6::bigint, 'has all its documents');
+
+-- A partitioned read model
+CREATE TABLE app.pieces (LIKE runtime.sync_run_summaries INCLUDING ALL) PARTITION BY HASH (doc_key);
+CREATE TABLE app.piece0 PARTITION OF app.pieces FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE app.piece1 PARTITION OF app.pieces FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT runtime.sync_guard('app.pieces') \g /dev/null
+SELECT is((SELECT array_agg(runtime.sync_upsert_document('app.pieces', k, v, '{}')) FROM (VALUES ('a', 2), ('b', 2), ('a', 1), ('b', 2), ('a', 3)) AS d(k, v)),
+  ARRAY['inserted', 'inserted', 'stale', 'unchanged', 'updated'], 'the guard of a partition tells what became of a document');
 SELECT * FROM finish();
