@@ -408,13 +408,15 @@ COMMENT ON FUNCTION @extschema@.oa_sync_reproject_busy(integer, oid, tid) IS
 
 -- Deletes documents that fit the projection's template and that no row of any projection of the read model produces.
 -- They are locked first and looked at again then: a writer that just makes one waits, or has committed and is seen.
+-- The keys that rows produce are read once for a batch and hashed: a scan for each document would cost documents times rows.
 CREATE FUNCTION @extschema@.oa_sync_reproject_prune(projection_id integer, batch_size integer) RETURNS boolean
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off
 AS $$
 DECLARE
   projection @extschema@.sync_projections%ROWTYPE;
   state @extschema@.sync_reprojections%ROWTYPE := @extschema@.oa_sync_reproject_state(projection_id);
-  orphan text;
+  produced text;
+  orphan CONSTANT text := 'NOT EXISTS (SELECT FROM produced k WHERE k.key = d.doc_key)';
   pattern text;
   found_keys text[];
   locked text[] := '{}';
@@ -431,20 +433,21 @@ BEGIN
                          ELSE regexp_replace(m[1], '([\\%_])', '\\\1', 'g') END, '' ORDER BY n)
     INTO pattern
     FROM regexp_matches(projection.doc_key, '(\{\{|\}\}|\{[^}]*\}|[^{}]+)', 'g') WITH ORDINALITY AS t(m, n);
-  SELECT string_agg(format('NOT EXISTS (SELECT %s WHERE @extschema@.oa_sync_projected_key(%s, s.tableoid, s.ctid) = d.doc_key)',
-                           @extschema@.oa_sync_rows_of(p.source), p.projection_id), ' AND ')
-    INTO orphan
+  SELECT format('WITH produced AS MATERIALIZED (%s) ', string_agg(
+           format('SELECT @extschema@.oa_sync_projected_key(%s, s.tableoid, s.ctid) AS key %s', p.projection_id,
+                  @extschema@.oa_sync_rows_of(p.source)), ' UNION ALL '))
+    INTO produced
     FROM @extschema@.sync_projections p
     WHERE p.read_model = projection.read_model AND EXISTS (SELECT FROM pg_class c WHERE c.oid = p.source);
-  EXECUTE format('SELECT array_agg(q.doc_key) FROM (SELECT d.doc_key FROM %s d WHERE d.doc_key LIKE $1 AND %s LIMIT $2) q',
-                 projection.read_model, orphan) INTO found_keys USING pattern, batch_size;
+  EXECUTE format('%s SELECT array_agg(q.doc_key) FROM (SELECT d.doc_key FROM %s d WHERE d.doc_key LIKE $1 AND %s LIMIT $2) q',
+                 produced, projection.read_model, orphan) INTO found_keys USING pattern, batch_size;
   IF found_keys IS NULL THEN RETURN false; END IF;
   FOR i IN 1 .. cardinality(found_keys) LOOP
     IF @extschema@.oa_sync_lock_document(projection.read_model, found_keys[i], i = 1) THEN
       locked := locked || found_keys[i];
     END IF;
   END LOOP;
-  EXECUTE format('DELETE FROM %s d WHERE d.doc_key = ANY ($1) AND %s', projection.read_model, orphan) USING locked;
+  EXECUTE format('%s DELETE FROM %s d WHERE d.doc_key = ANY ($1) AND %s', produced, projection.read_model, orphan) USING locked;
   GET DIAGNOSTICS deleted = ROW_COUNT;
   PERFORM @extschema@.oa_sync_reproject_advance(projection_id, NULL, 0, 0, deleted);
   RETURN true;

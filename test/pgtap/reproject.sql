@@ -1,6 +1,6 @@
 -- sync_reproject: a read model made anew from its authority, in batches, again and again.
 \ir include/setup.sql
-SELECT plan(35);
+SELECT plan(36);
 CREATE TABLE app.run_events (run_id text, seq int, kind text NOT NULL, PRIMARY KEY (run_id, seq));
 -- Rows that were there before the projection.
 INSERT INTO app.run_events SELECT 'r' || n % 20, n, 'k' FROM generate_series(1, 500) n;
@@ -101,5 +101,15 @@ SELECT throws_ok('CALL runtime.sync_reproject(99)', '42704', NULL, 'no projectio
 SELECT throws_ok(format('CALL runtime.sync_reproject(%s, 0)', :odd), '22023', NULL, 'no batch');
 ALTER TABLE app.odd DROP CONSTRAINT odd_pkey;
 SELECT throws_ok(format('CALL runtime.sync_reproject(%s)', :odd), '55000', NULL, 'no primary key');
+
+-- What a prune costs does not grow with documents times rows.
+CREATE TABLE app.many (id int PRIMARY KEY); INSERT INTO app.many SELECT n FROM generate_series(1, 10000) n;
+CREATE TABLE app.crowd (LIKE runtime.sync_run_summaries INCLUDING ALL); SELECT runtime.sync_guard('app.crowd') \g /dev/null
+SELECT runtime.sync_project('app.many', 'app.crowd', 'm:{id}', '*') AS many \gset
+INSERT INTO app.crowd (doc_key, doc_version, payload) SELECT 'm:x' || n, 1, '{}' FROM generate_series(1, 1500) n;
+SET statement_timeout = '30s';
+CALL runtime.sync_reproject(:many, prune => true);
+RESET statement_timeout;
+SELECT is((SELECT format('%s %s %s', phase, documents_written, documents_deleted) FROM runtime.sync_progress_reproject WHERE projection_id = :many), 'finished 10000 1500', 'a prune of many documents and rows');
 SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
 SELECT * FROM finish();
