@@ -323,6 +323,13 @@ void RenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
   CheckDocKey(out.view());
 }
 
+bool TryRenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  int64 version = 0;
+  if (HasNull(pub->doc_key, row) || ReadVersion(pub, row, &version) != VersionFault::kNone) return false;
+  Render(out, pub->doc_key, "doc_key", pub, row);
+  return out.len > 0 && out.len <= kMaxDocKeyBytes;
+}
+
 int64 RowVersion(const TablePublication* pub, TupleTableSlot* row) { return RenderVersion(pub, row); }
 
 bool AppendDocument(Bytes& out, TablePublication* pub, TupleTableSlot* row) {

@@ -38,6 +38,8 @@ void AppendRowPayload(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 // is null or does not fit.
 void RenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 int64 RowVersion(const TablePublication* pub, TupleTableSlot* row);
+// The same key of a row that goes away; false when key or version can't be had: such a row never was a document.
+bool TryRenderDocKey(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 
 // Appends the payload of a row of a projection; false when its function returned null: there is no document.
 bool AppendDocument(Bytes& out, TablePublication* pub, TupleTableSlot* row);

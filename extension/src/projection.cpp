@@ -157,15 +157,19 @@ void Remove(TablePublication* pub, const Authority& saved, std::string_view doc_
 
 void ProjectChange(TablePublication* pub, const Authority& saved, const TriggerData* trigger) {
   Bytes key;
-  RenderDocKey(key, pub, trigger->tg_trigslot);
   if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+    RenderDocKey(key, pub, trigger->tg_trigslot);
     Project(pub, saved, key.view(), trigger->tg_trigslot, nullptr, true);
-  } else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event)) {
-    Remove(pub, saved, key.view(), trigger->tg_trigslot);
+    return;
+  }
+  // A row that is older than the projection and can't be named never was a document: it can be corrected and deleted.
+  const bool was_document = TryRenderDocKey(key, pub, trigger->tg_trigslot);
+  if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event)) {
+    if (was_document) Remove(pub, saved, key.view(), trigger->tg_trigslot);
   } else {
     Bytes new_key;
     RenderDocKey(new_key, pub, trigger->tg_newslot);
-    if (key.view() != new_key.view()) Remove(pub, saved, key.view(), trigger->tg_trigslot);
+    if (was_document && key.view() != new_key.view()) Remove(pub, saved, key.view(), trigger->tg_trigslot);
     Project(pub, saved, new_key.view(), trigger->tg_newslot, nullptr, true);
   }
 }

@@ -1,6 +1,6 @@
 -- Projections: rows of an authority table become documents of a read model, in the transaction that writes them.
 \ir include/setup.sql
-SELECT plan(55);
+SELECT plan(60);
 DROP ROLE IF EXISTS oa_pgtap_app; CREATE ROLE oa_pgtap_app LOGIN;
 CREATE TABLE app.run_events (run_id text, seq int, kind text NOT NULL, PRIMARY KEY (run_id, seq));
 CREATE FUNCTION app.summarize(e app.run_events) RETURNS json LANGUAGE sql STABLE AS $$
@@ -121,6 +121,16 @@ INSERT INTO app.parts VALUES ('p', 1, 0), ('p', 11, 0);
 SELECT is(t.doc('p'), '1 {"run":"p","sum":12}', 'a partitioned table, a partition with its columns in another order');
 UPDATE app.parts SET n = 12 WHERE n = 1;
 SELECT is(t.doc('p'), '2 {"run":"p","sum":23}', 'a row that moves to another partition');
+
+-- Rows that are older than the projection and can not be named are no documents; they can be corrected and deleted.
+CREATE TABLE app.late (id int PRIMARY KEY, run text, v bigint); INSERT INTO app.late VALUES (1, NULL, 1), (2, NULL, 1), (3, 'late3', NULL), (4, 'late4', 4);
+SELECT runtime.sync_project('app.late', 'runtime.sync_run_summaries', 'runtime/run_summary:{run}', 'id', 'v', 'project') AS late \gset
+SELECT lives_ok($$DELETE FROM app.late WHERE id = 1$$, 'a row without a key is deleted');
+SELECT lives_ok($$DELETE FROM app.late WHERE id = 3$$, 'one without a version');
+SELECT lives_ok($$UPDATE app.late SET run = 'late2' WHERE id = 2$$, 'one is corrected');
+SELECT is(t.doc('late2'), '1 {"id":2}', 'and is a document');
+SELECT throws_ok($$UPDATE app.late SET run = NULL WHERE id = 2$$, '22004', NULL, 'but no document loses its key');
+SELECT runtime.sync_unproject(:late) \g /dev/null
 
 -- Isolation: whoever computes last has seen what committed before.
 SELECT dblink_connect('rr', t.conn()) \g /dev/null
