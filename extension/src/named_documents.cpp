@@ -20,6 +20,7 @@ extern "C" {
 
 #include "owner_context.h"
 #include "table_sources.h"
+#include "text_template.h"
 #include "value_json.h"
 
 namespace oasync {
@@ -81,26 +82,43 @@ NamedSource FindSource(const char* source) {
   return text.ends_with(kOfTopic) ? FindFunction(source, text.size() - kOfTopic.size()) : FindRelation(source);
 }
 
+// Also where it is compared: of a uuid or a number, pages go by its text. Of a text column this is the column itself.
+constexpr char kKey[] = "s.doc_key::pg_catalog.text";
+
 const char* BuildQuery(const NamedSource& source, const DocumentPage& page) {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql,
-                   "SELECT s.doc_key::pg_catalog.text, s.doc_version::pg_catalog.int8, s.payload::pg_catalog.text "
+                   "SELECT %s, s.doc_version::pg_catalog.int8, s.payload::pg_catalog.text "
                    "FROM %s AS s WHERE $1::pg_catalog.text IS NOT NULL",
-                   source.from);
+                   kKey, source.from);
   if (source.has_topic) appendStringInfoString(&sql, " AND s.topic OPERATOR(pg_catalog.=) $1");
   if (page.IsLookUp()) {
-    appendStringInfoString(&sql, " AND s.doc_key OPERATOR(pg_catalog.=) $2 LIMIT 1");
+    appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.=) $2 LIMIT 1", kKey);
     return sql.data;
   }
-  if (page.position_count > 0) appendStringInfoString(&sql, " AND s.doc_key OPERATOR(pg_catalog.>) $2");
-  appendStringInfo(&sql, " ORDER BY s.doc_key LIMIT " INT64_FORMAT, page.max_documents - page.count + 1);
+  if (page.position_count > 0) appendStringInfo(&sql, " AND %s OPERATOR(pg_catalog.>) $2", kKey);
+  appendStringInfo(&sql, " ORDER BY %s LIMIT " INT64_FORMAT, kKey, page.max_documents - page.count + 1);
   return sql.data;
 }
 
 std::string_view DatumView(Datum value) {
   const struct varlena* t = PG_DETOAST_DATUM_PACKED(value);
   return {VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
+}
+
+// A source can give anything: what no event could have is not passed on.
+void CheckDocument(const char* source, std::string_view doc_key, int64 doc_version) {
+  if (doc_key.empty() || doc_key.size() > kMaxDocKeyBytes) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("snapshot source \"%s\" gave a document key of %zu bytes", source, doc_key.size()),
+                    errdetail("A document key is 1 to %zu bytes.", kMaxDocKeyBytes)));
+  }
+  if (doc_version < 0) {
+    ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+                    errmsg("snapshot source \"%s\" gave a document with version %lld", source,
+                           static_cast<long long>(doc_version))));
+  }
 }
 
 // False when the page is full.
@@ -115,6 +133,7 @@ bool PutRow(DocumentPage* page, const char* source, HeapTuple row, TupleDesc des
     }
     if (isnull) values[i] = Int64GetDatum(page->head);
   }
+  CheckDocument(source, DatumView(values[0]), DatumGetInt64(values[1]));
   Bytes payload;
   const std::string_view json = DatumView(values[2]);
   AppendCanonicalSqlJson(payload, json.data(), json.size());

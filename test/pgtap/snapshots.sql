@@ -1,6 +1,6 @@
 -- sync_snapshot: shapes, pages, tokens, sources, errors, rights.
 \ir include/setup.sql
-SELECT plan(133);
+SELECT plan(137);
 
 -- Documents of a snapshot, a line each; pages of n documents are followed to the last one.
 CREATE FUNCTION t.documents(topic text, n integer DEFAULT 1000, bytes bigint DEFAULT 4194304) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -305,4 +305,18 @@ CREATE OR REPLACE FUNCTION app.guarded_payload(g app.guarded) RETURNS json LANGU
 SELECT is(t.failure('DO $$BEGIN PERFORM runtime.sync_snapshot(''guarded''); END$$', role => 'snapshot_reader'), '42501', 'a payload function can not do what outlives it');
 DROP TABLE app.guarded CASCADE;
 DROP OWNED BY snapshot_owner, snapshot_reader; DROP ROLE snapshot_owner, snapshot_reader;
+
+-- Named sources: keys that are no text, and what no event could have.
+CREATE TABLE app.by_number (doc_key bigint PRIMARY KEY, doc_version bigint, payload jsonb);
+INSERT INTO app.by_number SELECT n, 1, '{}' FROM generate_series(1, 12) n;
+SELECT runtime.sync_set_policy('named:number', snapshot_source => 'app.by_number') \g /dev/null
+SELECT next_page_token AS token FROM runtime.sync_snapshot('named:number', 8) LIMIT 1 \gset
+SELECT is((SELECT array_agg(doc_key) FROM (SELECT doc_key FROM runtime.sync_snapshot('named:number', 8) UNION ALL SELECT doc_key FROM runtime.sync_snapshot('named:number', 8, :'token')) d),
+  ARRAY['1', '10', '11', '12', '2', '3', '4', '5', '6', '7', '8', '9'], 'pages of a source whose keys are numbers');
+SELECT is((SELECT doc_version FROM runtime.sync_document('named:number', '12')), 1::bigint, 'and one of its documents');
+UPDATE app.by_number SET doc_version = -1 WHERE doc_key = 12;
+SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('named:number')$$, '22003', NULL, 'a version below 0');
+CREATE VIEW app.long_keys AS SELECT repeat('x', 1025) AS doc_key, 1 AS doc_version, '{}'::json AS payload;
+SELECT runtime.sync_set_policy('named:number', snapshot_source => 'app.long_keys') \g /dev/null
+SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('named:number')$$, '22023', NULL, 'a key that is too long');
 SELECT * FROM finish();
