@@ -121,6 +121,7 @@ void Wait(Reading* reading, const Document& document) {
   while (reading->waiting_count > 1 && (page->count + reading->waiting_count > page->max_documents ||
                                         page->bytes + reading->waiting_bytes > page->max_bytes)) {
     const std::string_view key = reading->waiting[reading->waiting_count - 1]->document.doc_key;
+    if (reading->cutoff != nullptr) pfree(const_cast<char*>(reading->cutoff));
     reading->cutoff = MemoryContextStrdup(MemoryContextGetParent(reading->row_context), key.data());
     DropWaiting(reading, reading->waiting_count - 1);
   }
