@@ -3,12 +3,14 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -237,7 +239,25 @@ void CaptureUpsert(TablePublication* pub, TupleTableSlot* row) {
   LogUpsert(identity.topic.view(), identity.doc_key.view(), identity.doc_version, payload.view());
 }
 
-void CaptureUpdate(TablePublication* pub, TupleTableSlot* old_row, TupleTableSlot* new_row) {
+// Pages of snapshots follow a unique key. A row that moves in it may go from a page that is still to be read to one that
+// was read already: the client has it from an event, or not at all.
+bool MovedInKey(Relation rel, TupleTableSlot* old_row, TupleTableSlot* new_row) {
+  const Bitmapset* columns = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
+  for (int i = -1; (i = bms_next_member(columns, i)) >= 0;) {
+    const int number = i + FirstLowInvalidHeapAttributeNumber;
+    if (number <= 0) continue;
+    bool null_before = true;
+    bool null_after = true;
+    const Datum before = slot_getattr(old_row, number, &null_before);
+    const Datum after = slot_getattr(new_row, number, &null_after);
+    if (null_before != null_after) return true;
+    const FormData_pg_attribute* attr = TupleDescAttr(RelationGetDescr(rel), number - 1);
+    if (!null_before && !datum_image_eq(before, after, attr->attbyval, attr->attlen)) return true;
+  }
+  return false;
+}
+
+void CaptureUpdate(TablePublication* pub, Relation rel, TupleTableSlot* old_row, TupleTableSlot* new_row) {
   Identity before = {};
   Identity after = {};
   const bool was_event = TryIdentify(&before, pub, old_row);
@@ -251,7 +271,7 @@ void CaptureUpdate(TablePublication* pub, TupleTableSlot* old_row, TupleTableSlo
   } else if (same && pub->skip_unchanged && before.doc_version == after.doc_version) {
     Bytes old_payload;
     AppendPayload(old_payload, pub, old_row);
-    if (old_payload.view() == payload.view()) return;
+    if (old_payload.view() == payload.view() && !MovedInKey(rel, old_row, new_row)) return;
   }
   LogUpsert(after.topic.view(), after.doc_key.view(), after.doc_version, payload.view());
 }
@@ -260,7 +280,7 @@ void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
   if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
     CaptureUpsert(pub, trigger->tg_trigslot);
   } else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)) {
-    CaptureUpdate(pub, trigger->tg_trigslot, trigger->tg_newslot);
+    CaptureUpdate(pub, trigger->tg_relation, trigger->tg_trigslot, trigger->tg_newslot);
   } else {
     CaptureDelete(pub, trigger->tg_trigslot);
   }

@@ -1,6 +1,6 @@
 -- sync_snapshot: shapes, pages, tokens, sources, errors, rights.
 \ir include/setup.sql
-SELECT plan(137);
+SELECT plan(139);
 
 -- Documents of a snapshot, a line each; pages of n documents are followed to the last one.
 CREATE FUNCTION t.documents(topic text, n integer DEFAULT 1000, bytes bigint DEFAULT 4194304) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -319,4 +319,14 @@ SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('named:number')$$, '22003
 CREATE VIEW app.long_keys AS SELECT repeat('x', 1025) AS doc_key, 1 AS doc_version, '{}'::json AS payload;
 SELECT runtime.sync_set_policy('named:number', snapshot_source => 'app.long_keys') \g /dev/null
 SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('named:number')$$, '22023', NULL, 'a key that is too long');
+
+-- An update that changes nothing of the document but its place in the order of pages is an event.
+CREATE TABLE app.moved (id int PRIMARY KEY, slug text UNIQUE NOT NULL, note text);
+INSERT INTO app.moved SELECT n, 's' || n FROM generate_series(1, 10) n;
+SELECT runtime.sync_publish('app.moved', topic => 'moved', doc_key => '{slug}', payload => 'slug', skip_unchanged => true) \g /dev/null
+SELECT next_page_token AS token, watermark AS cursor FROM runtime.sync_snapshot('moved', 5) LIMIT 1 \gset
+UPDATE app.moved SET id = 0 WHERE id = 9;
+UPDATE app.moved SET note = 'x' WHERE id = 8;
+SELECT is((SELECT array_agg(doc_key) FROM runtime.sync_snapshot('moved', 50, :'token')), ARRAY['s6', 's7', 's8', 's10'], 'a row that moves before a page is in none');
+SELECT is((SELECT array_agg(doc_key) FROM runtime.sync_replay('moved', :cursor)), ARRAY['s9'], 'and comes with the events');
 SELECT * FROM finish();
