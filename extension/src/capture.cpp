@@ -118,7 +118,8 @@ int64 RenderVersion(const TablePublication* pub, TupleTableSlot* row) {
 }
 
 void Identify(Identity* identity, TablePublication* pub, TupleTableSlot* row) {
-  RenderTopic(identity->topic, pub, row);
+  Render(identity->topic, pub->topic, "topic", pub, row);
+  CheckTopic(identity->topic.view());
   Render(identity->doc_key, pub->doc_key, "doc_key", pub, row);
   CheckDocKey(identity->doc_key.view());
   identity->doc_version = RenderVersion(pub, row);
@@ -308,9 +309,10 @@ const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {
 
 }  // namespace
 
-void RenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+bool TryRenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
+  if (HasNull(pub->topic, row)) return false;
   Render(out, pub->topic, "topic", pub, row);
-  CheckTopic(out.view());
+  return IsValidTopic(out.view());
 }
 
 bool FixedTopic(Bytes& out, const TablePublication* pub) {

@@ -16,8 +16,8 @@ void CaptureDelete(TablePublication* pub, TupleTableSlot* row);
 // Logs the removal of every document of the publication on a topic.
 void CaptureTruncate(const TablePublication* pub, std::string_view topic);
 
-// Appends the topic that a row belongs to. ERROR when it is not a valid topic, or a column of it is null.
-void RenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row);
+// Appends the topic that a row belongs to; false when it has none (not a valid topic, or a column of it is null).
+bool TryRenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row);
 
 // The topic when it is the same for all rows; false otherwise.
 bool FixedTopic(Bytes& out, const TablePublication* pub);

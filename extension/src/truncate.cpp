@@ -14,6 +14,7 @@ extern "C" {
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "storage/lmgr.h"
@@ -97,7 +98,8 @@ void CaptureTruncatedTopics(Relation rel, int32 id) {
   HTAB* seen = hash_create("oa_sync truncated topics", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   ForEachRow(RelationGetRelid(rel), id, AccessShareLock, [seen](TablePublication* pub, TupleTableSlot* row) {
     Bytes topic;
-    RenderTopic(topic, pub, row);
+    // A row that is older than the publication and can't be named was never an event.
+    if (!TryRenderTopic(topic, pub, row)) return;
     char key[kMaxTopicBytes] = {};
     memcpy(key, topic.data, topic.len);
     bool found = false;
@@ -152,6 +154,30 @@ void CaptureTruncatedPartition(Oid relid, const List* ancestors) {
   }
 }
 
+// ERROR 0A000 when a projection takes the documents of an ancestor's rows with them: its trigger sees a TRUNCATE of the
+// whole table only.
+void RefuseOfProjection(Oid relid, const List* ancestors) {
+  const ListCell* cell;
+  foreach (cell, ancestors) {
+    Relation rel = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (rel == nullptr) continue;
+    for (int i = 0; rel->trigdesc != nullptr && i < rel->trigdesc->numtriggers; ++i) {
+      const Trigger* trigger = &rel->trigdesc->triggers[i];
+      if (!TRIGGER_FOR_TRUNCATE(trigger->tgtype) || trigger->tgnargs != 1 || !Fires(trigger) ||
+          strcmp(get_func_name(trigger->tgfoid), "oa_sync_refuse_truncate") != 0) {
+        continue;
+      }
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot truncate table %s", get_rel_name(relid)),
+               errdetail("It is a partition, and projection %s of table %s takes the documents of its rows with "
+                         "them, one by one.",
+                         trigger->tgargs[0], RelationGetRelationName(rel)),
+               errhint("DELETE its rows, or SELECT sync_unproject(%s) first.", trigger->tgargs[0])));
+    }
+    relation_close(rel, AccessShareLock);
+  }
+}
+
 void OnObjectAccess(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void* arg) {
   if (previous_hook != nullptr) previous_hook(access, class_id, object_id, sub_id, arg);
   if (access != OAT_TRUNCATE || class_id != RelationRelationId) return;
@@ -161,6 +187,7 @@ void OnObjectAccess(ObjectAccessType access, Oid class_id, Oid object_id, int su
   if (ancestors != NIL) {
     // Who may not is refused by PostgreSQL, after this.
     if (pg_class_aclcheck(object_id, GetUserId(), ACL_TRUNCATE) != ACLCHECK_OK) return;
+    RefuseOfProjection(object_id, ancestors);
     CaptureTruncatedPartition(object_id, ancestors);
   }
   Cover(object_id);

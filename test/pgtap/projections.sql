@@ -1,6 +1,6 @@
 -- Projections: rows of an authority table become documents of a read model, in the transaction that writes them.
 \ir include/setup.sql
-SELECT plan(60);
+SELECT plan(62);
 DROP ROLE IF EXISTS oa_pgtap_app; CREATE ROLE oa_pgtap_app LOGIN;
 CREATE TABLE app.run_events (run_id text, seq int, kind text NOT NULL, PRIMARY KEY (run_id, seq));
 CREATE FUNCTION app.summarize(e app.run_events) RETURNS json LANGUAGE sql STABLE AS $$
@@ -121,6 +121,9 @@ INSERT INTO app.parts VALUES ('p', 1, 0), ('p', 11, 0);
 SELECT is(t.doc('p'), '1 {"run":"p","sum":12}', 'a partitioned table, a partition with its columns in another order');
 UPDATE app.parts SET n = 12 WHERE n = 1;
 SELECT is(t.doc('p'), '2 {"run":"p","sum":23}', 'a row that moves to another partition');
+
+SELECT throws_ok('TRUNCATE app.part2', '0A000', 'cannot truncate table part2', 'nor is a partition truncated under its documents');
+SELECT throws_ok('TRUNCATE app.parts', '0A000', 'cannot truncate table app.parts', 'or the whole table');
 
 -- Rows that are older than the projection and can not be named are no documents; they can be corrected and deleted.
 CREATE TABLE app.late (id int PRIMARY KEY, run text, v bigint); INSERT INTO app.late VALUES (1, NULL, 1), (2, NULL, 1), (3, 'late3', NULL), (4, 'late4', 4);

@@ -1,6 +1,6 @@
 -- TRUNCATE is one typed event for each topic; its doc_key is the prefix of the keys that are gone.
 \ir include/setup.sql
-SELECT plan(13);
+SELECT plan(15);
 CREATE TABLE app.a (id int PRIMARY KEY, run text NOT NULL DEFAULT 'x');
 CREATE TABLE app.b (id int PRIMARY KEY REFERENCES app.a);
 CREATE TABLE app.c (id int PRIMARY KEY);
@@ -36,4 +36,10 @@ SELECT is((SELECT count(*) FROM runtime.sync_topics), 3::bigint, 'of a table tha
 BEGIN; SAVEPOINT s; TRUNCATE app.a CASCADE; ROLLBACK TO s; UPDATE app.a SET id = 3; COMMIT;
 SELECT is(t.events('run:x', 6), ARRAY['7 delete a:2 7 -', '8 upsert a:3 8 {"id":3,"run":"x"}'], 'nor one that a savepoint takes back');
 SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
+
+-- A row that is older than the publication and can not be named does not keep its table from being truncated.
+CREATE TABLE app.unnamed (id int PRIMARY KEY, run text); INSERT INTO app.unnamed VALUES (1, NULL), (2, 'a'), (3, 'not a topic');
+SELECT runtime.sync_publish('app.unnamed', topic => 'unnamed:{run}', doc_key => '{id}') \g /dev/null
+SELECT lives_ok('TRUNCATE app.unnamed', 'rows without a topic are truncated');
+SELECT is((SELECT array_agg(topic || ' ' || op ORDER BY topic) FROM runtime.sync_stream_events WHERE topic LIKE 'unnamed:%'), ARRAY['unnamed:a truncate'], 'the topics of the others hear of it');
 SELECT * FROM finish();
