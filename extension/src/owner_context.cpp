@@ -26,7 +26,8 @@ OwnerContext BecomeOwner(Oid owner) {
 }
 
 void BecomeCallerAgain(const OwnerContext& saved) {
-  EndFixedSettings(saved.settings);
+  // Not EndFixedSettings(): what the owner's code SET (search_path, say) must not stay in the caller's session.
+  AtEOXact_GUC(false, saved.settings);
   SetUserIdAndSecContext(saved.user, saved.security);
 }
 

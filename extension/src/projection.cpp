@@ -57,7 +57,8 @@ Authority Enter() {
 
 void Leave(const Authority& saved) {
   SetUserIdAndSecContext(saved.user, saved.security);
-  EndFixedSettings(saved.settings);
+  // Not EndFixedSettings(): what the owners' code SET (search_path, say) must not stay in the writer's session.
+  AtEOXact_GUC(false, saved.settings);
 }
 
 void ActAs(const Authority& saved, Oid owner) {

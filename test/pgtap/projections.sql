@@ -1,6 +1,6 @@
 -- Projections: rows of an authority table become documents of a read model, in the transaction that writes them.
 \ir include/setup.sql
-SELECT plan(62);
+SELECT plan(63);
 DROP ROLE IF EXISTS oa_pgtap_app; CREATE ROLE oa_pgtap_app LOGIN;
 CREATE TABLE app.run_events (run_id text, seq int, kind text NOT NULL, PRIMARY KEY (run_id, seq));
 CREATE FUNCTION app.summarize(e app.run_events) RETURNS json LANGUAGE sql STABLE AS $$
@@ -134,6 +134,14 @@ SELECT lives_ok($$UPDATE app.late SET run = 'late2' WHERE id = 2$$, 'one is corr
 SELECT is(t.doc('late2'), '1 {"id":2}', 'and is a document');
 SELECT throws_ok($$UPDATE app.late SET run = NULL WHERE id = 2$$, '22004', NULL, 'but no document loses its key');
 SELECT runtime.sync_unproject(:late) \g /dev/null
+
+-- What the function sets does not stay in the session of the writer.
+CREATE TABLE app.setter (run text PRIMARY KEY);
+CREATE FUNCTION app.set_path(r app.setter) RETURNS json LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM set_config('search_path', 'hostile', false); RETURN '1'; END $$;
+SELECT runtime.sync_project('app.setter', 'runtime.sync_run_summaries', 'runtime/run_summary:{run}', 'app.set_path(*)') \g /dev/null
+SELECT current_setting('search_path') AS path \gset
+INSERT INTO app.setter VALUES ('setter');
+SELECT is(current_setting('search_path'), :'path', 'a function that sets search_path does not set the writer''s');
 
 -- Isolation: whoever computes last has seen what committed before.
 SELECT dblink_connect('rr', t.conn()) \g /dev/null

@@ -1,6 +1,6 @@
 -- sync_snapshot: shapes, pages, tokens, sources, errors, rights.
 \ir include/setup.sql
-SELECT plan(139);
+SELECT plan(143);
 
 -- Documents of a snapshot, a line each; pages of n documents are followed to the last one.
 CREATE FUNCTION t.documents(topic text, n integer DEFAULT 1000, bytes bigint DEFAULT 4194304) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -329,4 +329,19 @@ UPDATE app.moved SET id = 0 WHERE id = 9;
 UPDATE app.moved SET note = 'x' WHERE id = 8;
 SELECT is((SELECT array_agg(doc_key) FROM runtime.sync_snapshot('moved', 50, :'token')), ARRAY['s6', 's7', 's8', 's10'], 'a row that moves before a page is in none');
 SELECT is((SELECT array_agg(doc_key) FROM runtime.sync_replay('moved', :cursor)), ARRAY['s9'], 'and comes with the events');
+
+-- What the code of a table's owner sets stays behind: it would be the search_path of whoever reads.
+CREATE TABLE app.setter (id int PRIMARY KEY); INSERT INTO app.setter VALUES (1);
+CREATE FUNCTION app.set_path(r app.setter) RETURNS json LANGUAGE plpgsql STABLE AS $$ BEGIN
+  PERFORM set_config('search_path', 'hostile', false), set_config('row_security', 'off', true), set_config('app.mark', 'x', false);
+  RETURN '1'; END $$;
+SELECT runtime.sync_publish('app.setter', topic => 'setter', doc_key => '{id}', payload => 'app.set_path(*)') \g /dev/null
+SELECT current_setting('search_path') AS path \gset
+SELECT is((SELECT payload::text FROM runtime.sync_snapshot('setter')), '1', 'a payload function that sets things');
+SELECT is(format('%s %s %s', current_setting('search_path'), current_setting('row_security'), current_setting('app.mark', true)), format('%s on ', :'path'), 'sets nothing in the session that reads');
+CREATE FUNCTION app.documents_that_set(topic text) RETURNS TABLE (doc_key text, doc_version bigint, payload json) LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM set_config('search_path', 'hostile', false); RETURN QUERY SELECT 'k'::text, 1::bigint, '1'::json; END $$;
+SELECT runtime.sync_set_policy('setter', snapshot_source => 'app.documents_that_set(topic)') \g /dev/null
+SELECT is((SELECT doc_key FROM runtime.sync_document('setter', 'k')), 'k', 'a source that does');
+SELECT is(current_setting('search_path'), :'path', 'neither');
 SELECT * FROM finish();
