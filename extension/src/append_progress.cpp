@@ -6,6 +6,7 @@ extern "C" {
 #include "utils/builtins.h"
 }
 
+#include "result_set.h"
 #include "shared_state.h"
 
 namespace oasync {
@@ -87,12 +88,7 @@ PG_FUNCTION_INFO_V1(sync_append_progress);
 
 // Every transaction of the cluster that reports, behind the view sync_progress_append.
 Datum sync_append_progress(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   for (int i = 0; i <= MaxBackends; ++i) {
     ProgressSlot* slot = &shared->progress[i];
     const auto phase = static_cast<AppendPhase>(pg_atomic_read_u32(&slot->phase));

@@ -240,8 +240,8 @@ void CaptureUpsert(TablePublication* pub, TupleTableSlot* row) {
   LogUpsert(identity.topic.view(), identity.doc_key.view(), identity.doc_version, payload.view());
 }
 
-// Pages of snapshots follow a unique key. A row that moves in it may go from a page that is still to be read to one that
-// was read already: the client has it from an event, or not at all.
+// Pages of snapshots follow a unique key. A row that moves in it may go from a page that is still to be read to one
+// that was read already: the client has it from an event, or not at all.
 bool MovedInKey(Relation rel, TupleTableSlot* old_row, TupleTableSlot* new_row) {
   const Bitmapset* columns = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
   for (int i = -1; (i = bms_next_member(columns, i)) >= 0;) {

@@ -9,6 +9,7 @@ extern "C" {
 
 #include "canonical_json.h"
 #include "documents.h"
+#include "result_set.h"
 #include "text_template.h"
 
 namespace oasync {
@@ -70,12 +71,7 @@ PG_FUNCTION_INFO_V1(sync_document_json);
 
 // sync_document(topic, doc_key): the document, or no row.
 Datum sync_document(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   TakenRow row = {};
   row.context = CurrentMemoryContext;
   const TopicCursor cursor = ReadDocument(fcinfo, TakeRow, &row);

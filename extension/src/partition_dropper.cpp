@@ -190,8 +190,8 @@ Step JudgeTopic(std::string_view topic, const JournalPlace& last) {
 }
 
 void PersistTopics() {
-  // A cycle can be long. What a policy keeps that was set meanwhile is not measured by the horizons of its beginning: the
-  // next cycle looks again.
+  // A cycle can be long. What a policy keeps that was set meanwhile is not measured by the horizons of its beginning:
+  // the next cycle looks again.
   if (policies_changed) {
     work.step = Step::kSkipped;
     return;

@@ -10,6 +10,7 @@ extern "C" {
 #include "utils/jsonb.h"
 }
 
+#include "result_set.h"
 #include "text_template.h"
 
 namespace oasync {
@@ -179,12 +180,7 @@ Datum sync_policy_of(PG_FUNCTION_ARGS) {
 
 // The built-in policies, in the shape of the table.
 Datum sync_default_policies(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   for (const PolicyRow& row : default_policies) {
     Datum values[kPolicySettings + 1];
     bool isnull[kPolicySettings + 1] = {};

@@ -18,6 +18,7 @@ extern "C" {
 #include "epoch.h"
 #include "journal_scan.h"
 #include "journal_update.h"
+#include "result_set.h"
 #include "topic_heads.h"
 
 namespace oasync {
@@ -113,14 +114,6 @@ void Replay(const ReplayArguments& args, Give give) {
   flushed.Wait();
 }
 
-void StartSet(FunctionCallInfo fcinfo) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-}
-
 std::string_view DatumText(Datum value) {
   const text* t = DatumGetTextPP(value);
   return {VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
@@ -136,8 +129,7 @@ PG_FUNCTION_INFO_V1(sync_topic_heads);
 // sync_replay(topic, after, max_events, max_bytes): the journal's rows.
 Datum sync_replay(PG_FUNCTION_ARGS) {
   const ReplayArguments args = ReadArguments(fcinfo);
-  StartSet(fcinfo);
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oa_sync replay", ALLOCSET_DEFAULT_SIZES);
   Replay(args, [set, context](const JournalRow& row) {
     const ContextSwitch in(context);
@@ -159,8 +151,7 @@ Datum sync_replay(PG_FUNCTION_ARGS) {
 // sync_replay_updates(topic, after, max_events, max_bytes): the same as serialized Updates, for the fan-out.
 Datum sync_replay_updates(PG_FUNCTION_ARGS) {
   const ReplayArguments args = ReadArguments(fcinfo);
-  StartSet(fcinfo);
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oa_sync replay", ALLOCSET_DEFAULT_SIZES);
   Replay(args, [set, context](const JournalRow& row) {
     const ContextSwitch in(context);
@@ -179,8 +170,7 @@ Datum sync_replay_updates(PG_FUNCTION_ARGS) {
 
 // sync_topic_heads(topics): head, floor, epoch and last allocated watermark of each, in the order asked.
 Datum sync_topic_heads(PG_FUNCTION_ARGS) {
-  StartSet(fcinfo);
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   Datum* topics = nullptr;
   bool* nulls = nullptr;
   int count = 0;

@@ -14,6 +14,7 @@ extern "C" {
 
 #include "canonical_json.h"
 #include "documents.h"
+#include "result_set.h"
 
 namespace oasync {
 namespace {
@@ -147,12 +148,7 @@ PG_FUNCTION_INFO_V1(sync_snapshot_json);
 // sync_snapshot(topic, max_documents, page_token, max_bytes): a row for each document, at least one row.
 Datum sync_snapshot(PG_FUNCTION_ARGS) {
   const SnapshotArguments args = ReadArguments(fcinfo);
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   Rows rows = {CurrentMemoryContext, nullptr, nullptr};
   rows.last = &rows.first;
   PageEnd end = {};

@@ -12,6 +12,7 @@ extern "C" {
 #include "epoch.h"
 #include "journal_scan.h"
 #include "policy.h"
+#include "result_set.h"
 #include "shared_state.h"
 #include "topic_heads.h"
 
@@ -110,12 +111,7 @@ PG_FUNCTION_INFO_V1(sync_statistics);
 PG_FUNCTION_INFO_V1(sync_current_epoch);
 
 Datum sync_topic_states(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   HTAB* names = JournalTopics();
   const auto epoch = static_cast<int64>(ReadNewestEpoch(GetJournal()));
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oa_sync topic", ALLOCSET_DEFAULT_SIZES);

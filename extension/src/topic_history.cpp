@@ -16,6 +16,7 @@ extern "C" {
 
 #include "epoch.h"
 #include "journal_scan.h"
+#include "result_set.h"
 #include "shared_state.h"
 #include "update_wire.h"
 
@@ -114,12 +115,7 @@ PG_FUNCTION_INFO_V1(oa_sync_topic_histories);
 
 // oa_sync_topic_histories(topics): a row for each topic and each earlier epoch that it shares something with.
 Datum oa_sync_topic_histories(PG_FUNCTION_ARGS) {
-#if PG_VERSION_NUM >= 160000
-  InitMaterializedSRF(fcinfo, 0);
-#else
-  SetSingleFuncCall(fcinfo, 0);
-#endif
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  ReturnSetInfo* set = BeginSet(fcinfo);
   Datum* topics = nullptr;
   bool* nulls = nullptr;
   int count = 0;

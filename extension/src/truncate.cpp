@@ -167,12 +167,11 @@ void RefuseOfProjection(Oid relid, const List* ancestors) {
           strcmp(get_func_name(trigger->tgfoid), "oa_sync_refuse_truncate") != 0) {
         continue;
       }
-      ereport(ERROR,
-              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot truncate table %s", get_rel_name(relid)),
-               errdetail("It is a partition, and projection %s of table %s takes the documents of its rows with "
-                         "them, one by one.",
-                         trigger->tgargs[0], RelationGetRelationName(rel)),
-               errhint("DELETE its rows, or SELECT sync_unproject(%s) first.", trigger->tgargs[0])));
+      ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot truncate table %s", get_rel_name(relid)),
+                      errdetail("It is a partition, and projection %s of table %s takes the documents of its rows with "
+                                "them, one by one.",
+                                trigger->tgargs[0], RelationGetRelationName(rel)),
+                      errhint("DELETE its rows, or SELECT sync_unproject(%s) first.", trigger->tgargs[0])));
     }
     relation_close(rel, AccessShareLock);
   }
