@@ -256,6 +256,7 @@ bool AwaitAllocators(int timeout_ms) {
   for (int i = 0; i < n; ++i) seen[i] = pg_atomic_read_u64(&shared->slots[i].sequence);
   const TimestampTz began = GetCurrentTimestamp();
   bool settled = true;
+  bool woken = false;
   for (int i = 0; i < n && settled; ++i) {
     if (seen[i] % 2 == 0) continue;
     while (pg_atomic_read_u64(&shared->slots[i].sequence) == seen[i]) {
@@ -264,10 +265,15 @@ bool AwaitAllocators(int timeout_ms) {
         settled = false;
         break;
       }
-      // Commits do not signal: look again shortly. This is the worker's time, nobody else's.
-      (void)WaitLatch(nullptr, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
+      // Commits do not signal: look again shortly. Those that fail do, and their voids are not to wait for this.
+      const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
+      if ((events & WL_LATCH_SET) == 0) continue;
+      ResetLatch(MyLatch);
+      woken = true;
+      while (FillQueuedVoids()) CHECK_FOR_INTERRUPTS();
     }
   }
+  if (woken) SetLatch(MyLatch);  // whatever else it was for
   pfree(seen);
   return settled;
 }
