@@ -363,7 +363,7 @@ BEGIN
     '  SELECT s.tableoid AS relation, s.ctid AS place, ARRAY[%s] AS position, %s AS key %s %s ORDER BY %s LIMIT %s) q) '
     'SELECT (SELECT count(*) FROM batch), (SELECT position FROM batch ORDER BY n DESC LIMIT 1), '
     '  array_agg(b.relation ORDER BY b.n), array_agg(b.place ORDER BY b.n) '
-    'FROM batch b WHERE b.key IS NULL OR NOT EXISTS (SELECT FROM batch l WHERE l.key = b.key AND l.n > b.n)',
+    'FROM (SELECT k.*, max(k.n) OVER (PARTITION BY k.key) AS last FROM batch k) b WHERE b.key IS NULL OR b.n = b.last',
     keys_as_text,
     CASE WHEN projection.doc_version IS NULL
          THEN format('@extschema@.oa_sync_projected_key(%s, s.tableoid, s.ctid)', projection_id) ELSE 'NULL::text' END,

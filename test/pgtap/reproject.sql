@@ -102,14 +102,14 @@ SELECT throws_ok(format('CALL runtime.sync_reproject(%s, 0)', :odd), '22023', NU
 ALTER TABLE app.odd DROP CONSTRAINT odd_pkey;
 SELECT throws_ok(format('CALL runtime.sync_reproject(%s)', :odd), '55000', NULL, 'no primary key');
 
--- What a prune costs does not grow with documents times rows.
-CREATE TABLE app.many (id int PRIMARY KEY); INSERT INTO app.many SELECT n FROM generate_series(1, 10000) n;
+-- What a batch and a prune cost does not grow with the square of their rows, nor with documents times rows.
+CREATE TABLE app.many (id int PRIMARY KEY); INSERT INTO app.many SELECT n FROM generate_series(1, 30000) n;
 CREATE TABLE app.crowd (LIKE runtime.sync_run_summaries INCLUDING ALL); SELECT runtime.sync_guard('app.crowd') \g /dev/null
 SELECT runtime.sync_project('app.many', 'app.crowd', 'm:{id}', '*') AS many \gset
 INSERT INTO app.crowd (doc_key, doc_version, payload) SELECT 'm:x' || n, 1, '{}' FROM generate_series(1, 1500) n;
 SET statement_timeout = '30s';
-CALL runtime.sync_reproject(:many, prune => true);
+CALL runtime.sync_reproject(:many, 30000, prune => true);
 RESET statement_timeout;
-SELECT is((SELECT format('%s %s %s', phase, documents_written, documents_deleted) FROM runtime.sync_progress_reproject WHERE projection_id = :many), 'finished 10000 1500', 'a prune of many documents and rows');
+SELECT is((SELECT format('%s %s %s', phase, documents_written, documents_deleted) FROM runtime.sync_progress_reproject WHERE projection_id = :many), 'finished 30000 1500', 'many documents and rows in a batch, and a prune');
 SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
 SELECT * FROM finish();
