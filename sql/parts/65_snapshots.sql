@@ -30,7 +30,7 @@ CREATE FUNCTION @extschema@.sync_document(
   LANGUAGE c STABLE ROWS 1 COST 100 AS 'MODULE_PATHNAME', 'sync_document';
 COMMENT ON FUNCTION @extschema@.sync_document(text, text) IS
   'One document of a topic as it is now, from the same sources as sync_snapshot; no row when it does not exist. epoch and watermark: every event up to there is in it. '
-  'It is as new as an event when its doc_version is not less, or when its payload_hash is the event''s. '
+  'It is as new as an event when watermark is not less than the event''s, or payload_hash is the event''s. '
   'ERROR 22023 for an invalid topic or key, 22004 when one is null, and those of sync_snapshot. '
   'Example: SELECT payload FROM runtime.sync_document(''runtime.run_summaries'', ''runtime/run_summary:42'');';
 
