@@ -9,6 +9,7 @@ extern "C" {
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -290,9 +291,10 @@ void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
 // True in a session that restores a dump. pg_dump makes the triggers of ordinary tables after their rows; ours of the
 // read models come with CREATE EXTENSION, before them, and the events of those rows come with the journal. Such a
 // session is known by what every dump begins with; all of it, because a write that is taken for one is no event. For
-// the same reason only rows that are inserted are: a dump updates and deletes nothing.
-bool RestoresDump() {
-  return !check_function_bodies && !row_security && client_min_messages == WARNING &&
+// the same reason only rows that are inserted are (a dump updates and deletes nothing), and only by the table's owner or
+// a superuser, who restore: no settings of an application's role keep its writes from becoming events.
+bool RestoresDump(const TablePublication* pub, const TriggerData* trigger) {
+  return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_privs_of_role(GetUserId(), pub->owner) && !check_function_bodies && !row_security && client_min_messages == WARNING &&
          namespace_search_path != nullptr && *namespace_search_path == '\0';
 }
 
@@ -371,8 +373,7 @@ Datum oa_sync_capture_row(PG_FUNCTION_ARGS) {
   const TriggerData* trigger = CheckTrigger(fcinfo);
   CheckMayCapture();
   TablePublication* pub = FindPublication(trigger->tg_relation, pg_strtoint32(trigger->tg_trigger->tgargs[0]));
-  if (pub->of_extension && TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && RestoresDump())
-    return PointerGetDatum(nullptr);
+  if (pub->of_extension && RestoresDump(pub, trigger)) return PointerGetDatum(nullptr);
   ++pub->uses;
   // What is allocated here goes with the executor's per-tuple context.
   const int nest_level = pub->depends_on_settings ? BeginFixedSettings() : 0;
