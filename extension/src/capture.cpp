@@ -291,10 +291,11 @@ void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
 // True in a session that restores a dump. pg_dump makes the triggers of ordinary tables after their rows; ours of the
 // read models come with CREATE EXTENSION, before them, and the events of those rows come with the journal. Such a
 // session is known by what every dump begins with; all of it, because a write that is taken for one is no event. For
-// the same reason only rows that are inserted are (a dump updates and deletes nothing), and only by the table's owner or
-// a superuser, who restore: no settings of an application's role keep its writes from becoming events.
+// the same reason only rows that are inserted are (a dump updates and deletes nothing), and only by the table's owner
+// or a superuser, who restore: no settings of an application's role keep its writes from becoming events.
 bool RestoresDump(const TablePublication* pub, const TriggerData* trigger) {
-  return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_privs_of_role(GetUserId(), pub->owner) && !check_function_bodies && !row_security && client_min_messages == WARNING &&
+  return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_privs_of_role(GetUserId(), pub->owner) &&
+         !check_function_bodies && !row_security && client_min_messages == WARNING &&
          namespace_search_path != nullptr && *namespace_search_path == '\0';
 }
 
