@@ -20,3 +20,21 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- Initial privileges are the owner's and nobody else's. A GRANT or REVOKE in an extension's script makes all that is granted on
+-- the object its initial privileges, and pg_dump leaves those out: after an update, a dump would lack every grant of an operator.
+DO $$
+DECLARE
+  setting CONSTANT text := pg_catalog.current_setting('allow_system_table_mods');
+BEGIN
+  PERFORM pg_catalog.set_config('allow_system_table_mods', 'on', true);
+  UPDATE pg_catalog.pg_init_privs i
+    SET initprivs = (SELECT pg_catalog.array_agg(item) FROM pg_catalog.unnest(i.initprivs) item
+                       WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(ARRAY[item]) a WHERE a.grantee = a.grantor))
+    FROM pg_catalog.pg_depend d, pg_catalog.pg_extension e
+    WHERE e.extname = 'oa_sync' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
+      AND d.deptype = 'e' AND d.classid = i.classoid AND d.objid = i.objoid
+      AND EXISTS (SELECT FROM pg_catalog.aclexplode(i.initprivs) a WHERE a.grantee <> a.grantor);
+  PERFORM pg_catalog.set_config('allow_system_table_mods', setting, true);
+END
+$$;

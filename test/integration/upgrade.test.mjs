@@ -1,9 +1,10 @@
 // ALTER EXTENSION oa_sync UPDATE, from every released version to the newest: the result has the catalog of a fresh
 // installation, nothing of what was there is lost, and the new library serves the old objects until then.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { Cluster, Fanout, SyncClient, root, waitFor } from '../harness/index.mjs';
+import { Cluster, Fanout, SyncClient, pgBinDir, root, waitFor } from '../harness/index.mjs';
 
 const cluster = await Cluster.create();
 after(() => cluster.destroy());
@@ -34,6 +35,8 @@ const catalog = (database) => ask(database, `
     UNION ALL SELECT format('trigger %s %s', pg_get_triggerdef(t.oid), t.tgenabled) FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid WHERE NOT t.tgisinternal
     UNION ALL SELECT format('function %s %s %s', pg_get_functiondef(p.oid), p.proowner::regrole, p.proacl)
       FROM member m JOIN pg_proc p ON p.oid = m.objid WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL SELECT format('initial privileges %s %s', pg_describe_object(m.classid, m.objid, i.objsubid), i.initprivs)
+      FROM member m JOIN pg_init_privs i ON i.classoid = m.classid AND i.objoid = m.objid
     UNION ALL SELECT format('event trigger %s %s %s %s', evtname, evtevent, evtfoid::regproc, evttags)
       FROM member m JOIN pg_event_trigger t ON t.oid = m.objid WHERE m.classid = 'pg_event_trigger'::regclass
     UNION ALL SELECT format('publication %s', p) FROM runtime.sync_publications p WHERE publication_id < 0
@@ -137,5 +140,32 @@ for (const version of released) {
     cluster.psql('postgres', `CREATE DATABASE ${database}_catalog`);
     cluster.psql(`${database}_catalog`, `CREATE EXTENSION oa_sync VERSION '${version}'; ALTER EXTENSION oa_sync UPDATE;`);
     assert.deepEqual(catalog(`${database}_catalog`), catalog('fresh'));
+  });
+
+  test(`${version}: what was granted, and views of one's own, outlive the update and a dump after it`, () => {
+    const updated = `${database}_granted`;
+    cluster.psql('postgres', `CREATE DATABASE ${updated}; CREATE DATABASE ${updated}_restored; CREATE ROLE monitor_${updated}`);
+    cluster.psql(updated, `CREATE EXTENSION oa_sync VERSION '${version}';
+      CREATE TABLE public.docs (id int PRIMARY KEY);
+      SELECT runtime.sync_publish('public.docs', topic => 'docs');
+      INSERT INTO public.docs VALUES (1);
+      GRANT USAGE ON SCHEMA runtime TO monitor_${updated};
+      GRANT SELECT ON runtime.sync_stats, runtime.sync_topics, runtime.sync_stream_events TO monitor_${updated};
+      GRANT EXECUTE ON FUNCTION runtime.sync_statistics(), runtime.sync_topic_states(), runtime.sync_topic_heads(text[]),
+        runtime.sync_unpublish(regclass) TO monitor_${updated};
+      CREATE VIEW public.heads AS SELECT topic, head FROM runtime.sync_topics;
+      CREATE VIEW public.stats AS SELECT * FROM runtime.sync_stats;`);
+    cluster.psql(updated, 'ALTER EXTENSION oa_sync UPDATE;');
+    const { host, port, user } = cluster.connectOptions(updated);
+    const connection = ['-h', host, '-p', String(port), '-U', user];
+    const dump = execFileSync(`${pgBinDir}/pg_dump`, [...connection, '-d', updated]);
+    execFileSync(`${pgBinDir}/psql`, [...connection, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', `${updated}_restored`], { input: dump, stdio: ['pipe', 'ignore', 'pipe'] });
+    for (const name of [updated, `${updated}_restored`]) {
+      assert.equal(ask(name, `SET ROLE monitor_${updated}; SELECT head, horizon FROM runtime.sync_topics WHERE topic = 'docs';
+        SELECT count(documents_written) FROM runtime.sync_stats; SELECT count(*) FROM runtime.sync_stream_events;
+        SELECT head FROM runtime.sync_topic_heads(ARRAY['docs'])`), '1|1 day\n1\n1\n1', name);
+      assert.equal(ask(name, `SELECT has_function_privilege('monitor_${updated}', 'runtime.sync_unpublish(regclass)', 'EXECUTE')`), 't', name);
+      assert.equal(ask(name, 'SELECT head FROM public.heads; SELECT count(*) FROM public.stats'), '1\n1', name);
+    }
   });
 }
