@@ -169,6 +169,17 @@ void LockAgainstWrites() {
   work.step = Step::kListing;
 }
 
+// Any transaction of this process that fails takes the locks of its session with it, also one that fills voids meanwhile.
+bool IsLockedAgainstWrites() {
+  LOCKTAG tag;
+  SET_LOCKTAG_RELATION(tag, MyDatabaseId, work.partition.relid);
+#if PG_VERSION_NUM >= 170000
+  return LockHeldByMe(&tag, ExclusiveLock, false);
+#else
+  return LockHeldByMe(&tag, ExclusiveLock);
+#endif
+}
+
 void Unlock() {
   LockRelId id = {work.partition.relid, MyDatabaseId};
   UnlockRelationIdForSession(&id, ExclusiveLock);
@@ -298,10 +309,12 @@ void DropOne(RetentionCycle* cycle) {
     while (fine && work.step == Step::kListing) {
       fine = RunStep("persist topics", PersistTopics, cycle);
       ServeMeanwhile();
+      // Without the lock there may be events that were not listed: all of it again, in a later cycle.
+      if (fine && !IsLockedAgainstWrites()) work.step = Step::kSkipped;
     }
     if (fine && work.step == Step::kReady) fine = RunStep("drop a partition", Remove, cycle);
     if (!fine) work.step = Step::kGone;
-    Unlock();
+    if (IsLockedAgainstWrites()) Unlock();
   }
   cycle->floors += work.floors;
   if (work.step == Step::kSkipped) ++cycle->skipped;

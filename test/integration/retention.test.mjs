@@ -201,3 +201,17 @@ test('the server dies in the middle of a cycle', async () => {
     [{ watermark: 61 }], 'no watermark is given twice');
   console.log(`# cut between two partitions: ${between} of 5`);
 });
+
+test('a step that fails is said once, and harms nothing', async () => {
+  await query(`SELECT runtime.sync_set_policy('viewed', horizon => '2 days')`);
+  const name = await pastPartition(query, 24 * 300, 24 * 299);
+  await emit('viewed', 10);
+  await age(query, 'viewed', 10, 24 * 299.5);
+  await query(`CREATE VIEW public.of_partition AS SELECT * FROM ${name}`);
+  await assert.rejects(retain, /a step of retention failed/);
+  assert.match(cluster.logTail(400), /cannot drop table .* because other objects depend on it/);
+  // The lock of the worker's session went with the transaction that failed.
+  assert.doesNotMatch(cluster.logTail(400), /you don't own a lock/);
+  await query('DROP VIEW public.of_partition');
+  assert.equal((await retain()).partitions_dropped, 1);
+});
