@@ -1,11 +1,13 @@
 // Commands that the extension takes part in:
 //  - CREATE EXTENSION oa_sync without SCHEMA installs into `runtime`, made when it is missing. (A control file can
 //    only force one schema, and SCHEMA x has to work too.)
+//  - ALTER SCHEMA RENAME of the extension's own schema is refused: its functions name it.
 //  - DROP, RENAME, MOVE and copy of a database first end its worker, whose connection would make them fail.
 #include "pg.h"
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
@@ -19,6 +21,7 @@ extern "C" {
 #include "utils/syscache.h"
 }
 
+#include "journal.h"
 #include "utility_hook.h"
 #include "worker.h"
 
@@ -122,9 +125,21 @@ void MakeWay(const Node* statement) {
   }
 }
 
+void RefuseRenameOfSchema(const Node* statement) {
+  if (!IsA(statement, RenameStmt) || !IsTransactionState()) return;
+  const auto* rename = reinterpret_cast<const RenameStmt*>(statement);
+  if (rename->renameType != OBJECT_SCHEMA) return;
+  const Journal* journal = FindJournal();
+  if (journal == nullptr || get_namespace_oid(rename->subname, true) != journal->schema) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("schema \"%s\" can not be renamed while extension \"oa_sync\" is in it", rename->subname),
+                  errdetail("The extension's functions name their schema.")));
+}
+
 void OnUtility(PlannedStmt* planned, const char* query, bool read_only_tree, ProcessUtilityContext context,
                ParamListInfo params, QueryEnvironment* environment, DestReceiver* dest, QueryCompletion* completion) {
   if (IsA(planned->utilityStmt, CreateExtensionStmt)) planned = WithDefaultSchema(planned);
+  RefuseRenameOfSchema(planned->utilityStmt);
   MakeWay(planned->utilityStmt);
   const auto next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
   next(planned, query, read_only_tree, context, params, environment, dest, completion);

@@ -1,4 +1,4 @@
--- CREATE EXTENSION oa_sync SCHEMA x: nothing depends on the schema's name.
+-- CREATE EXTENSION oa_sync SCHEMA x: nothing depends on which one it is.
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS oa_sync CASCADE;
 DROP SCHEMA IF EXISTS runtime, "Other schema" CASCADE;
@@ -6,11 +6,14 @@ CREATE SCHEMA "Other schema";
 CREATE EXTENSION oa_sync SCHEMA "Other schema";
 DROP SCHEMA IF EXISTS app CASCADE;
 CREATE SCHEMA app;
-SELECT plan(10);
+SELECT plan(12);
 
 SELECT is((SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'oa_sync'), '"Other schema"',
           'the extension is where it was put');
 SELECT hasnt_schema('runtime', 'the default schema was not made');
+SELECT throws_ok('ALTER SCHEMA "Other schema" RENAME TO another', '0A000', 'schema "Other schema" can not be renamed while extension "oa_sync" is in it',
+                 'its schema keeps its name, which its functions use');
+SELECT lives_ok('ALTER SCHEMA app RENAME TO apps; ALTER SCHEMA apps RENAME TO app', 'others may be renamed');
 CREATE TABLE app.notes (id int PRIMARY KEY, body text);
 SELECT is("Other schema".sync_publish('app.notes'), 1, 'a table is published');
 INSERT INTO app.notes VALUES (1, 'one');
