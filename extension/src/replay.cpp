@@ -10,6 +10,7 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -42,7 +43,9 @@ ReplayArguments ReadArguments(FunctionCallInfo fcinfo) {
   const ReplayArguments args = {
       {VARDATA_ANY(topic), VARSIZE_ANY_EXHDR(topic)}, PG_GETARG_INT64(1), PG_GETARG_INT32(2), PG_GETARG_INT64(3)};
   if (!IsValidTopic(args.topic)) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid topic"),
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid topic \"%.*s\"", pg_mbcliplen(args.topic.data(), args.topic.size(), kMaxTopicBytes),
+                           args.topic.data()),
                     errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
   }
   if (args.after < 0 || args.max_events < 1 || args.max_bytes < 1) {

@@ -5,6 +5,9 @@ CREATE OR REPLACE FUNCTION @extschema@.sync_unpublish(relation regclass) RETURNS
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 BEGIN
+  IF relation IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'relation must not be null';
+  END IF;
   EXECUTE format('DROP TRIGGER IF EXISTS "!oa_sync_row" ON %s', relation);
   EXECUTE format('DROP TRIGGER IF EXISTS "!oa_sync_truncate" ON %s', relation);
   DELETE FROM @extschema@.sync_publications p WHERE p.relation = sync_unpublish.relation;

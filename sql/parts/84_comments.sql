@@ -39,7 +39,7 @@ COMMENT ON COLUMN @extschema@.sync_journal_partitions.lower IS 'Events appended 
 COMMENT ON COLUMN @extschema@.sync_journal_partitions.upper IS 'Events appended before then, null for the default partition';
 COMMENT ON COLUMN @extschema@.sync_journal_partitions.bytes IS 'Its size on disk with indexes and TOAST';
 COMMENT ON COLUMN @extschema@.sync_topics.oldest_at IS 'When the oldest event in the journal was appended; null when there is none';
-COMMENT ON COLUMN @extschema@.sync_topics.horizon IS 'How long its policy keeps events; 0 is for ever';
+COMMENT ON COLUMN @extschema@.sync_topics.horizon IS 'How long its policy keeps events; null is for ever';
 COMMENT ON COLUMN @extschema@.sync_stats.retention_cycles IS 'Cycles of retention';
 COMMENT ON COLUMN @extschema@.sync_stats.partitions_dropped IS 'Partitions of the journal that retention dropped, or emptied when it was the default one';
 COMMENT ON COLUMN @extschema@.sync_stats.bytes_dropped IS 'Their bytes on disk';

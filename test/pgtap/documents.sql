@@ -101,7 +101,7 @@ SELECT t.wait_for(format('SELECT idx_tup_fetch > %s FROM pg_stat_user_tables WHE
 SELECT is((SELECT (:'first_key', seq_scan, idx_tup_fetch - :fetched_before BETWEEN 200 AND 300)::text FROM pg_stat_user_tables WHERE relname = 'big'), format('(big:30001,%s,t)', :seq_scan_before), 'page 2 of a large table');
 
 -- Errors
-SELECT throws_ok($$SELECT * FROM runtime.sync_document('no topic', 'x')$$, '22023', 'invalid topic', 'invalid topic');
+SELECT throws_ok($$SELECT * FROM runtime.sync_document('no topic', 'x')$$, '22023', 'invalid topic "no topic"', 'invalid topic');
 SELECT throws_ok($$SELECT * FROM runtime.sync_document('x', '')$$, '22023', NULL, 'empty key');
 SELECT throws_ok($$SELECT * FROM runtime.sync_document('x', repeat('x', 1025))$$, '22023', NULL, 'long key');
 SELECT throws_ok($$SELECT * FROM runtime.sync_document(NULL, 'x')$$, '22004', 'topic must not be null', 'null topic');

@@ -1,11 +1,13 @@
 -- What sync_publish refuses, with its SQLSTATE and message; and that a refusal leaves nothing.
 \ir include/setup.sql
-SELECT plan(39);
+SELECT plan(40);
 
 CREATE TABLE app.runs (id int PRIMARY KEY, name text, amount numeric, at timestamptz, small smallint);
 CREATE FUNCTION app.returns_text(r app.runs) RETURNS text LANGUAGE sql AS $$ SELECT r.name $$;
 CREATE FUNCTION app.returns_set(r app.runs) RETURNS SETOF json LANGUAGE sql AS $$ SELECT '{}'::json $$;
 CREATE FUNCTION app.takes_int(r int) RETURNS json LANGUAGE sql AS $$ SELECT '{}'::json $$;
+
+SELECT throws_ok('SELECT runtime.sync_unpublish(NULL)', '22004', 'relation must not be null', 'nothing to unpublish');
 
 -- Columns
 SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', topic => 'run:{nope}')$$, '42703',

@@ -50,8 +50,8 @@ SELECT is((SELECT count(DISTINCT tableoid) FROM runtime.sync_stream_events WHERE
 DELETE FROM runtime.sync_stream_events WHERE topic IN ('gap', 'parts');
 
 -- Errors
-SELECT throws_ok($$SELECT * FROM runtime.sync_replay('not a topic', 0)$$, '22023', 'invalid topic', 'invalid topic');
-SELECT throws_ok($$SELECT * FROM runtime.sync_replay('', 0)$$, '22023', 'invalid topic', 'empty topic');
+SELECT throws_ok($$SELECT * FROM runtime.sync_replay('not a topic', 0)$$, '22023', 'invalid topic "not a topic"', 'invalid topic');
+SELECT throws_ok($$SELECT * FROM runtime.sync_replay('', 0)$$, '22023', 'invalid topic ""', 'empty topic');
 SELECT throws_ok($$SELECT * FROM runtime.sync_replay('r', -1)$$, '22023', NULL, 'negative cursor');
 SELECT throws_ok($$SELECT * FROM runtime.sync_replay('r', 0, 0)$$, '22023', NULL, 'no events');
 SELECT throws_ok($$SELECT * FROM runtime.sync_replay_updates('r', 0, 1, 0)$$, '22023', NULL, 'no bytes');

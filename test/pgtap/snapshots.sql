@@ -275,7 +275,7 @@ SELECT throws_ok('SELECT * FROM runtime.sync_snapshot(''summaries'')', '25001', 
 ROLLBACK;
 
 -- Arguments
-SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('not a topic')$$, '22023', 'invalid topic', 'invalid topic');
+SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('not a topic')$$, '22023', 'invalid topic "not a topic"', 'invalid topic');
 SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot(NULL)$$, '22004', 'topic must not be null', 'null topic');
 SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('x', NULL)$$, '22004', 'max_documents must not be null', 'null limit');
 SELECT throws_ok($$SELECT * FROM runtime.sync_snapshot('x', 1, NULL, NULL)$$, '22004', 'max_bytes must not be null', 'null bytes');
