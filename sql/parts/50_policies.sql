@@ -27,8 +27,8 @@ COMMENT ON TABLE @extschema@.sync_topic_policies IS
   'Policies that were set, by pattern of topics. A column that is null is decided by the next pattern that matches and states it, at last by the defaults; the view sync_policies shows both. 0 is no limit, or for ever. Kept by sync_set_policy(), sync_reset_policy() and sync_drop_policy(); writes by hand are heard as well.';
 COMMENT ON COLUMN @extschema@.sync_topic_policies.pattern IS 'Which topics: a topic in which * stands for any run of characters. Of the patterns that match, the one with the most other characters decides, then the one with fewer stars, then the lower in byte order';
 COMMENT ON COLUMN @extschema@.sync_topic_policies.horizon IS 'Events older than it may go; 0 keeps them for ever. From 1 second to 1000 years, a month counts 30 days';
-COMMENT ON COLUMN @extschema@.sync_topic_policies.replay_budget IS 'Events that one resume may replay; a cursor further behind is stale. 0: no limit';
-COMMENT ON COLUMN @extschema@.sync_topic_policies.qos_tier IS 'hot, warm or cold: told to clients whose cursor is stale';
+COMMENT ON COLUMN @extschema@.sync_topic_policies.replay_budget IS 'Events that one resume may replay. 0: no limit';
+COMMENT ON COLUMN @extschema@.sync_topic_policies.qos_tier IS 'hot, warm or cold';
 COMMENT ON COLUMN @extschema@.sync_topic_policies.max_payload IS 'Bytes of the largest payload; a larger one fails its statement. 0: no limit but oa_sync.max_payload, which always holds';
 COMMENT ON COLUMN @extschema@.sync_topic_policies.payload_mode IS 'inline: payloads are in the journal. pointer: they are not, and clients fetch the document';
 COMMENT ON COLUMN @extschema@.sync_topic_policies.max_inline IS 'Bytes; a larger payload is not in the journal, as if payload_mode were pointer. 0: no limit';

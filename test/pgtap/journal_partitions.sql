@@ -1,6 +1,6 @@
 -- The journal's partitions: made ahead, and never without end, whatever the default partition holds.
 \ir include/setup.sql
-SELECT plan(14);
+SELECT plan(15);
 
 SELECT runtime.sync_maintain_partitions() \g /dev/null
 SELECT is(runtime.sync_maintain_partitions(), 0, 'nothing to do a second time');
@@ -42,4 +42,9 @@ SELECT is((SELECT count(*)::int FROM runtime.sync_journal_partitions a JOIN runt
 SELECT is(runtime.sync_maintain_partitions(), 0, 'nothing more');
 COMMIT;
 
+-- The session's way to write times is nothing to the bounds.
+SELECT array_agg(p ORDER BY partition::text) AS bounds FROM (SELECT partition, extract(epoch FROM lower), extract(epoch FROM upper) FROM runtime.sync_journal_partitions) p \gset
+SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kolkata';
+SELECT is((SELECT array_agg(p ORDER BY partition::text)::text FROM (SELECT partition, extract(epoch FROM lower), extract(epoch FROM upper) FROM runtime.sync_journal_partitions) p), :'bounds', 'bounds are the same in every session');
+RESET datestyle; RESET timezone;
 SELECT * FROM finish();
