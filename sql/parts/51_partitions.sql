@@ -16,6 +16,17 @@ CREATE OR REPLACE VIEW @extschema@.sync_journal_partitions AS
   FROM pg_catalog.pg_inherits i
   CROSS JOIN LATERAL @extschema@.oa_sync_partition_bounds(i.inhrelid) AS b
   WHERE i.inhparent = '@extschema@.sync_stream_events'::pg_catalog.regclass;
+-- Who was granted the view of 0.1.0 still reads it.
+DO $$
+DECLARE
+  grantee oid;
+BEGIN
+  FOR grantee IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+      WHERE c.oid = '@extschema@.sync_journal_partitions'::pg_catalog.regclass AND a.privilege_type = 'SELECT' AND a.grantee NOT IN (0, c.relowner) LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION @extschema@.oa_sync_partition_bounds(oid) TO %s', grantee::pg_catalog.regrole);
+  END LOOP;
+END
+$$;
 COMMENT ON VIEW @extschema@.sync_journal_partitions IS
   'The journal''s partitions with their bounds (null for the default one) and sizes.';
 

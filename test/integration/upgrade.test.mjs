@@ -150,7 +150,7 @@ for (const version of released) {
       SELECT runtime.sync_publish('public.docs', topic => 'docs');
       INSERT INTO public.docs VALUES (1);
       GRANT USAGE ON SCHEMA runtime TO monitor_${updated};
-      GRANT SELECT ON runtime.sync_stats, runtime.sync_topics, runtime.sync_stream_events TO monitor_${updated};
+      GRANT SELECT ON runtime.sync_stats, runtime.sync_topics, runtime.sync_stream_events, runtime.sync_journal_partitions TO monitor_${updated};
       GRANT EXECUTE ON FUNCTION runtime.sync_statistics(), runtime.sync_topic_states(), runtime.sync_topic_heads(text[]),
         runtime.sync_unpublish(regclass) TO monitor_${updated};
       CREATE VIEW public.heads AS SELECT topic, head FROM runtime.sync_topics;
@@ -163,7 +163,7 @@ for (const version of released) {
     for (const name of [updated, `${updated}_restored`]) {
       assert.equal(ask(name, `SET ROLE monitor_${updated}; SELECT head, horizon FROM runtime.sync_topics WHERE topic = 'docs';
         SELECT count(documents_written) FROM runtime.sync_stats; SELECT count(*) FROM runtime.sync_stream_events;
-        SELECT head FROM runtime.sync_topic_heads(ARRAY['docs'])`), '1|1 day\n1\n1\n1', name);
+        SELECT count(*) > 0 FROM runtime.sync_journal_partitions; SELECT head FROM runtime.sync_topic_heads(ARRAY['docs'])`), '1|1 day\n1\n1\nt\n1', name);
       assert.equal(ask(name, `SELECT has_function_privilege('monitor_${updated}', 'runtime.sync_unpublish(regclass)', 'EXECUTE')`), 't', name);
       assert.equal(ask(name, 'SELECT head FROM public.heads; SELECT count(*) FROM public.stats'), '1\n1', name);
     }
