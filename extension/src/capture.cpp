@@ -56,9 +56,10 @@ void Render(Bytes& out, CompiledTemplate& compiled, const char* what, const Tabl
 
 void CheckTopic(std::string_view topic) {
   if (IsValidTopic(topic)) return;
-  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                  errmsg("invalid topic \"%.*s\"", pg_mbcliplen(topic.data(), topic.size(), kMaxTopicBytes), topic.data()),
-                  errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+           errmsg("invalid topic \"%.*s\"", pg_mbcliplen(topic.data(), topic.size(), kMaxTopicBytes), topic.data()),
+           errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
 }
 
 void CheckDocKey(std::string_view key) {

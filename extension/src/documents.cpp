@@ -73,9 +73,10 @@ std::string_view TopicArgument(Datum value, bool isnull) {
   const text* given = DatumGetTextPP(value);
   const std::string_view topic = {VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)};
   if (!IsValidTopic(topic)) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("invalid topic \"%.*s\"", pg_mbcliplen(topic.data(), topic.size(), kMaxTopicBytes), topic.data()),
-                    errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("invalid topic \"%.*s\"", pg_mbcliplen(topic.data(), topic.size(), kMaxTopicBytes), topic.data()),
+             errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
   }
   return topic;
 }

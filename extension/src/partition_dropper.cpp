@@ -169,7 +169,8 @@ void LockAgainstWrites() {
   work.step = Step::kListing;
 }
 
-// Any transaction of this process that fails takes the locks of its session with it, also one that fills voids meanwhile.
+// Any transaction of this process that fails takes the locks of its session with it, also one that fills voids
+// meanwhile.
 bool IsLockedAgainstWrites() {
   LOCKTAG tag;
   SET_LOCKTAG_RELATION(tag, MyDatabaseId, work.partition.relid);
