@@ -4,7 +4,6 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -12,12 +11,10 @@ extern "C" {
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 }
 
 #include "canonical_json.h"
@@ -25,6 +22,7 @@ extern "C" {
 #include "event_limits.h"
 #include "event_log.h"
 #include "payload_hash.h"
+#include "restore_watch.h"
 
 namespace oasync {
 namespace {
@@ -289,15 +287,13 @@ void CaptureRow(TablePublication* pub, const TriggerData* trigger) {
   }
 }
 
-// True in a session that restores a dump. pg_dump makes the triggers of ordinary tables after their rows; ours of the
-// read models come with CREATE EXTENSION, before them, and the events of those rows come with the journal. Such a
-// session is known by what every dump begins with; all of it, because a write that is taken for one is no event. For
-// the same reason only rows that are inserted are (a dump updates and deletes nothing), and only by the table's owner
-// or a superuser, who restore: no settings of an application's role keep its writes from becoming events.
+// Whether a row of a dump is being loaded. pg_dump makes the triggers of ordinary tables after their rows; ours of the
+// read models come with CREATE EXTENSION, before them, and the events of those rows come with the journal. Only while
+// the database is being restored, because a write that is taken for one is no event. For the same reason only rows that
+// are inserted (a dump updates and deletes nothing), and only by the table's owner or a superuser, who restore.
 bool RestoresDump(const TablePublication* pub, const TriggerData* trigger) {
   return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && has_privs_of_role(GetUserId(), pub->owner) &&
-         !check_function_bodies && !row_security && client_min_messages == WARNING &&
-         namespace_search_path != nullptr && *namespace_search_path == '\0';
+         SessionLoadsDump() && IsBeingRestored(GetJournal());
 }
 
 const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {

@@ -18,6 +18,7 @@ extern "C" {
 
 #include <algorithm>
 
+#include "restore_watch.h"
 #include "settings.h"
 #include "shared_state.h"
 #include "worker.h"
@@ -28,13 +29,16 @@ namespace {
 // The columns of sync_epochs.
 enum { kEpochNumber = 1, kEpochSystem, kEpochTimeline, kEpochReason, kEpochStartedAt, kEpochDatabase, kEpochJournal };
 
+constexpr char kRestoring[] = "being restored";
+
 struct EpochRow {
   int64 epoch = 0;
   int64 system_identifier = 0;
   int64 timeline = 0;
   Oid database = InvalidOid;
   Oid journal = InvalidOid;
-  int64 count = 0;  // of all rows
+  bool is_restoring = false;  // its reason is kRestoring
+  int64 count = 0;            // of all rows
 };
 
 int64 Int8Column(TupleTableSlot* slot, int column) {
@@ -64,6 +68,8 @@ EpochRow ReadNewestRow(const Journal* journal) {
     newest.epoch = epoch;
     newest.system_identifier = Int8Column(slot, kEpochSystem);
     newest.timeline = Int8Column(slot, kEpochTimeline);
+    bool isnull = true;
+    newest.is_restoring = strcmp(TextDatumGetCString(slot_getattr(slot, kEpochReason, &isnull)), kRestoring) == 0;
     // 0.1.0's table, until ALTER EXTENSION oa_sync UPDATE, does not say which database and journal it is of.
     const bool is_complete = RelationGetNumberOfAttributes(rel) >= kEpochJournal;
     newest.database = is_complete ? OidColumn(slot, kEpochDatabase) : MyDatabaseId;
@@ -136,7 +142,7 @@ void AddEpoch(const Journal* journal, const char* reason) {
 }
 
 const char* ReasonFor(const Journal* journal, const EpochRow& newest) {
-  if (newest.epoch == 0) return "installed";
+  if (newest.epoch == 0) return CreatedByDump() ? kRestoring : "installed";
   if (static_cast<uint64>(newest.system_identifier) != GetSystemIdentifier()) return "restored into another cluster";
   if (newest.database != MyDatabaseId || newest.journal != journal->journal) return "restored or copied";
   return "promotion or point-in-time recovery";
@@ -245,8 +251,12 @@ void NoticeRestoredEpochs(const Journal* journal) {
   const EpochRow row = ReadNewestRow(journal);
   DatabaseState* database = MyDatabaseState();
   LWLockAcquire(shared->databases_lock, LW_EXCLUSIVE);
-  const bool is_news = database->epoch_journal == journal->journal && row.count != database->epoch_count;
-  if (is_news) {
+  const bool is_loaded = database->epoch_journal == journal->journal && row.count != database->epoch_count;
+  if (row.is_restoring && !database->restoring) {
+    database->recovered = false;
+    database->restoring = true;
+  }
+  if (is_loaded) {
     // Rows that no process of ours wrote: a dump was loaded, and its journal with it.
     database->recovered = false;
     database->restoring = true;
@@ -256,6 +266,19 @@ void NoticeRestoredEpochs(const Journal* journal) {
       pg_atomic_write_u64(&database->epoch, 0);
   }
   LWLockRelease(shared->databases_lock);
+}
+
+bool NewestEpochIsOfRestore(const Journal* journal) { return ReadNewestRow(journal).is_restoring; }
+
+void NoteEndOfRestore(const Journal* journal) {
+  const char* sql =
+      psprintf("UPDATE %s SET reason = 'restored' WHERE reason = '%s'",
+               quote_qualified_identifier(get_namespace_name(journal->schema), "sync_epochs"), kRestoring);
+  SPI_connect();
+  PushActiveSnapshot(GetTransactionSnapshot());
+  if (SPI_execute(sql, false, 0) != SPI_OK_UPDATE) elog(ERROR, "could not note the end of a restore");
+  PopActiveSnapshot();
+  SPI_finish();
 }
 
 extern "C" {

@@ -30,9 +30,15 @@ void NoteFork(const Journal* journal, std::string_view topic, uint64 epoch, uint
 // Whether shared memory knows the epoch of this history of this journal.
 bool EpochIsPublished(const Journal* journal);
 
-// Looks for epochs that were loaded from a dump. Then the journal was too: its holes are to be filled, and if the
-// newest of them is another history's, a new epoch is to be opened. Called by the worker, in a transaction.
+// Looks for a dump that is being loaded: epochs that it brought, or an extension that it created. Then the journal's
+// holes are to be filled when it ends, and if the newest epoch is another history's, a new one is to be opened. Called
+// by the worker, in a transaction.
 void NoticeRestoredEpochs(const Journal* journal);
+
+// Whether the newest epoch is that of a CREATE EXTENSION by a dump, and still says so.
+bool NewestEpochIsOfRestore(const Journal* journal);
+// Has it say that the restore is over. Called by the worker, in a transaction.
+void NoteEndOfRestore(const Journal* journal);
 
 // Opens a new epoch if this is not the history of the newest one. Called by the worker, in a transaction.
 void OpenEpochIfNeeded(const Journal* journal);

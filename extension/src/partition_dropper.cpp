@@ -328,6 +328,8 @@ void DropOne(RetentionCycle* cycle) {
                             work.partition.relid, static_cast<long long>(work.removed_at - work.locked_at),
                             static_cast<long long>(GetCurrentTimestamp() - work.removed_at))));
   }
+  // A partition that is looked at was not kept, or its time is past.
+  hash_search(kept, &work.partition.relid, HASH_REMOVE, nullptr);
   if (work.step == Step::kKept && work.kept_until != 0) {
     auto* entry = static_cast<Kept*>(hash_search(kept, &work.partition.relid, HASH_ENTER, nullptr));
     entry->until = work.kept_until;

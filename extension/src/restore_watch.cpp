@@ -3,13 +3,16 @@
 #include "pg.h"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 }
 
-#include "journal.h"
+#include "epoch.h"
 #include "shared_state.h"
 #include "worker.h"
 
@@ -22,8 +25,9 @@ constexpr int kPatienceMs = 600000;
 
 int64 journal_bytes = -1;
 uint64 captured = 0;       // events of this server, which are no sign of a restore
-bool is_complete = false;  // every published table has its trigger
+bool is_complete = false;  // every published table has its trigger, and no pg_restore is connected
 TimestampTz quiet_since = 0;
+bool created_by_dump = false;
 
 void Look() {
   const char* schema = get_namespace_name(GetJournal()->schema);
@@ -32,7 +36,8 @@ void Look() {
       "FROM pg_catalog.pg_inherits i WHERE i.inhparent = %u), "
       "NOT EXISTS (SELECT FROM %s p WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.relation) "
       "AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = p.relation AND t.tgname = "
-      "'!oa_sync_row'))",
+      "'!oa_sync_row')) AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
+      "WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore')",
       GetJournal()->journal, quote_qualified_identifier(schema, "sync_publications"));
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
@@ -51,7 +56,20 @@ void Look() {
   journal_bytes = bytes;
 }
 
+void NoteEnd() { NoteEndOfRestore(GetJournal()); }
+
 }  // namespace
+
+bool SessionLoadsDump() {
+  return !check_function_bodies && !row_security && client_min_messages == WARNING &&
+         namespace_search_path != nullptr && *namespace_search_path == '\0';
+}
+
+bool IsBeingRestored(const Journal* journal) { return NewestEpochIsOfRestore(journal); }
+
+void NoteCreateExtension(bool by_dump) { created_by_dump = by_dump; }
+
+bool CreatedByDump() { return created_by_dump; }
 
 bool RestoreHasSettled() {
   DatabaseState* database = MyDatabaseState();
@@ -59,6 +77,7 @@ bool RestoreHasSettled() {
   if (!RunInTransaction("look whether a restore has ended", Look)) return false;
   if (GetCurrentTimestamp() < quiet_since) quiet_since = GetCurrentTimestamp();  // the clock was set back
   if (!HasPassed(quiet_since, is_complete ? kQuietMs : kPatienceMs)) return false;
+  if (!RunInTransaction("note the end of a restore", NoteEnd)) return false;
   journal_bytes = -1;
   database->restoring = false;
   ereport(LOG, (errmsg("oa_sync: a dump was loaded, looking for holes in its journal")));

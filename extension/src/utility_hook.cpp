@@ -22,6 +22,7 @@ extern "C" {
 }
 
 #include "journal.h"
+#include "restore_watch.h"
 #include "utility_hook.h"
 #include "worker.h"
 
@@ -138,7 +139,10 @@ void RefuseRenameOfSchema(const Node* statement) {
 
 void OnUtility(PlannedStmt* planned, const char* query, bool read_only_tree, ProcessUtilityContext context,
                ParamListInfo params, QueryEnvironment* environment, DestReceiver* dest, QueryCompletion* completion) {
-  if (IsA(planned->utilityStmt, CreateExtensionStmt)) planned = WithDefaultSchema(planned);
+  if (IsA(planned->utilityStmt, CreateExtensionStmt)) {
+    NoteCreateExtension(SessionLoadsDump());
+    planned = WithDefaultSchema(planned);
+  }
   RefuseRenameOfSchema(planned->utilityStmt);
   MakeWay(planned->utilityStmt);
   const auto next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;

@@ -54,7 +54,7 @@ COMMENT ON COLUMN @extschema@.sync_stats.documents_drifted IS 'Writes of the sam
 COMMENT ON COLUMN @extschema@.sync_epochs.epoch IS 'The number: microseconds since 1970 when it was opened; a little more than the newest one''s where the clock is behind that';
 COMMENT ON COLUMN @extschema@.sync_epochs.system_identifier IS 'The cluster, as in pg_control_system()';
 COMMENT ON COLUMN @extschema@.sync_epochs.timeline IS 'The WAL time line';
-COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened';
+COMMENT ON COLUMN @extschema@.sync_epochs.reason IS 'Why it was opened. "being restored": by the CREATE EXTENSION of a dump that is not loaded yet';
 COMMENT ON COLUMN @extschema@.sync_epochs.started_at IS 'When it was opened';
 COMMENT ON COLUMN @extschema@.sync_epochs.database IS 'The database''s OID: a copy has another one';
 COMMENT ON COLUMN @extschema@.sync_epochs.journal IS 'The OID of sync_stream_events: a restored journal has another one';

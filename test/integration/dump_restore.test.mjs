@@ -86,6 +86,11 @@ async function examine(cluster, database = 'test') {
   assert.equal(ask(cluster, 'SELECT pattern, horizon FROM runtime.sync_topic_policies', database), 'docs|3 days');
   assert.equal(ask(cluster, `SELECT string_agg(relation::text, ' ' ORDER BY relation::text) FROM runtime.sync_publications WHERE relation::text LIKE 'app.%'`, database), 'app.docs app.parts');
   assert.equal(ask(cluster, `SELECT count(*), count(payload_hash), sum(doc_version) FROM runtime.sync_run_summaries`, database), '30|30|465');
+  assert.notEqual(ask(cluster, 'SELECT reason FROM runtime.sync_epochs ORDER BY epoch DESC LIMIT 1', database), 'being restored');
+  // The end of the restore was seen: whatever a session has set, what it writes is an event.
+  cluster.psql(database, `SET check_function_bodies = off; SET row_security = off; SET client_min_messages = warning; SET search_path = '';
+    INSERT INTO runtime.sync_codex_worker_summaries (doc_key, doc_version, payload) VALUES ('late', 1, '1');`);
+  assert.equal(ask(cluster, `SELECT head FROM runtime.sync_topic_heads(ARRAY['runtime.codex_worker_summaries'])`, database), '1');
   // It goes on, with the next watermarks, by the restored triggers.
   cluster.psql(database, `INSERT INTO app.docs VALUES (2000, 1, 'restored');
     UPDATE app.docs SET body = body WHERE id = 100;
@@ -121,7 +126,7 @@ for (const format of ['custom', 'directory', 'plain']) {
       execFileSync('pg_restore', ['--exit-on-error', ...(format === 'directory' ? ['-j', '2'] : []), '-d', target.conninfo('test'), file]);
     }
     await examine(target);
-    assert.equal(ask(target, 'SELECT reason FROM runtime.sync_epochs ORDER BY epoch DESC LIMIT 1'), 'installed');
+    assert.equal(ask(target, 'SELECT reason FROM runtime.sync_epochs ORDER BY epoch DESC LIMIT 1'), 'restored');
     target.assertNoCrash();
   });
 }

@@ -9,6 +9,16 @@
 namespace oasync {
 namespace {
 
+// A client that has the first `count` events of topic t and follows it live.
+std::unique_ptr<FakeSocket> FollowLive(HubFixture& hub, size_t count) {
+  hub.source.Fill("t", count);
+  auto client = hub.Connect();
+  hub.Join(*client, Topics({"t"}));
+  hub.Following("t", count);
+  hub.TakeAll(*client);
+  return client;
+}
+
 TEST(DeliveryFaults, AGapInTheJournalIsWaitedForNeverSkipped) {
   HubFixture hub;
   hub.source.Fill("t", 10);
@@ -106,11 +116,7 @@ TEST(DeliveryFaults, ATailWithAHoleIsFilledFromTheJournal) {
 
 TEST(DeliveryFaults, ANewEpochEndsSubscriptionsOfTheOldOne) {
   HubFixture hub;
-  hub.source.Fill("t", 3);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 3);
-  hub.TakeAll(*client);
+  const auto client = FollowLive(hub, 3);
   hub.source.journal["t"].resize(2);
   hub.source.epoch = 2;
   hub.Following("t", 2);
@@ -174,11 +180,7 @@ TEST(DeliveryFaults, OnlyWhoIsBeyondTheSharedHistoryIsDropped) {
 
 TEST(DeliveryFaults, AReviewThatFailsIsRepeated) {
   HubFixture hub;
-  hub.source.Fill("t", 3);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 3);
-  hub.TakeAll(*client);
+  const auto client = FollowLive(hub, 3);
   hub.source.epoch = 2;
   hub.source.histories["t"] = {{1, 3}};
   hub.source.error = "the database is away";
@@ -291,11 +293,7 @@ TEST(DeliveryFaults, WhatIsInMemoryIsNotHeldBackByAGapInTheJournal) {
 // The database is away while the review is asked and while it is tried again: later everything is fine.
 TEST(DeliveryFaults, AReviewThatFailsTwiceIsStillTriedAgain) {
   HubFixture hub;
-  hub.source.Fill("t", 3);
-  const auto client = hub.Connect();
-  hub.Join(*client, Topics({"t"}));
-  hub.Following("t", 3);
-  hub.TakeAll(*client);
+  const auto client = FollowLive(hub, 3);
   hub.source.epoch = 2;
   hub.source.histories["t"] = {{1, 3}};
   hub.source.error = "too many reads are waiting for the database";
@@ -321,11 +319,7 @@ TEST(DeliveryFaults, AReviewThatFailsTwiceIsStillTriedAgain) {
 // The subscriber's question is answered with a newer state than the tail's, which is told later.
 TEST(DeliveryFaults, ASubscriptionOfTheNewEpochIsNotAheadOfAnOlderHeadOfTheTail) {
   HubFixture hub;
-  hub.source.Fill("t", 3);
-  const auto watcher = hub.Connect();
-  hub.Join(*watcher, Topics({"t"}));
-  hub.Following("t", 3);
-  hub.TakeAll(*watcher);
+  const auto watcher = FollowLive(hub, 3);
   hub.source.epoch = 2;
   hub.source.histories["t"] = {{1, 3}};
   hub.source.Fill("t", 2);  // the tail has read head 4, one more is committed, the client asks
