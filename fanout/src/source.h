@@ -14,6 +14,13 @@
 
 namespace oasync {
 
+// How a topic is served, by its policy in the database.
+enum class QosTier : uint8_t { kCold, kWarm, kHot };
+struct TopicPolicy {
+  uint64_t replay_budget = 0;  // events that one resume may replay; 0: no limit
+  QosTier qos = QosTier::kWarm;
+};
+
 // What the database says of a topic at one moment. An unknown topic is {0, 0, epoch}.
 struct TopicState {
   std::string topic;
@@ -23,6 +30,7 @@ struct TopicState {
   // Last watermark that a transaction holds. A commit reaches its subscribers when it is on disk, which may be before
   // other transactions see it: a cursor between head and this is ahead of nothing.
   uint64_t allocated = 0;
+  TopicPolicy policy{};
 };
 
 // How much of an earlier epoch the present history of a topic has: every event up to and with `through`.

@@ -8,7 +8,7 @@ import { Cluster, Fanout, SyncClient, pgBinDir, root, waitFor } from '../harness
 
 const cluster = await Cluster.create();
 after(() => cluster.destroy());
-const released = readdirSync(`${root}/sql/released`).map((name) => /** @type {string} */ (/^oa_sync--(.+)\.sql$/.exec(name)?.[1]));
+const released = readdirSync(`${root}/sql/released`).flatMap((name) => /^oa_sync--([\d.]+)\.sql$/.exec(name)?.[1] ?? []);
 const newest = /^VERSION := (.+)$/m.exec(readFileSync(`${root}/Makefile`, 'utf8'))?.[1];
 
 /** @param {string} database @param {string} sql */
@@ -68,8 +68,9 @@ for (const version of released) {
       CREATE TABLE app.other (id int PRIMARY KEY);
       SELECT runtime.sync_publish('app.other', topic => 'other');
       SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => 'd:{id}');
-      GRANT USAGE ON SCHEMA runtime TO reader_${database};
-      GRANT EXECUTE ON FUNCTION runtime.sync_topic_heads(text[]), runtime.sync_replay_updates(text, bigint, integer, bigint) TO reader_${database};
+      ${version === '0.1.0' ? `GRANT USAGE ON SCHEMA runtime TO reader_${database};
+      GRANT EXECUTE ON FUNCTION runtime.sync_topic_heads(text[]), runtime.sync_replay_updates(text, bigint, integer, bigint) TO reader_${database}`
+    : `SELECT runtime.sync_grant_reader('reader_${database}')`};
       INSERT INTO app.docs SELECT i, 'before' FROM generate_series(1, 10) i;
       DELETE FROM app.docs WHERE id = 1;`);
     const fanout = await Fanout.start({ database: cluster.conninfo(database).replace('user=postgres', `user=reader_${database}`) });
@@ -152,7 +153,7 @@ for (const version of released) {
       GRANT USAGE ON SCHEMA runtime TO monitor_${updated};
       GRANT SELECT ON runtime.sync_stats, runtime.sync_topics, runtime.sync_stream_events, runtime.sync_journal_partitions TO monitor_${updated};
       GRANT EXECUTE ON FUNCTION runtime.sync_statistics(), runtime.sync_topic_states(), runtime.sync_topic_heads(text[]),
-        runtime.sync_unpublish(regclass) TO monitor_${updated};
+        runtime.sync_unpublish(regclass)${version === '0.1.0' ? '' : ', runtime.oa_sync_partition_bounds(oid)'} TO monitor_${updated};
       CREATE VIEW public.heads AS SELECT topic, head FROM runtime.sync_topics;
       CREATE VIEW public.stats AS SELECT * FROM runtime.sync_stats;`);
     cluster.psql(updated, 'ALTER EXTENSION oa_sync UPDATE;');

@@ -76,6 +76,12 @@ bool SignatureMatches(const TokenParts& parts, std::string_view secret) {
   return parts.signature.size() == length && CRYPTO_memcmp(parts.signature.data(), mac.data(), length) == 0;
 }
 
+// A claim that may be missing; anything but a string counts as missing.
+std::string TextClaim(const Json& claims, const char* name) {
+  const auto it = claims.find(name);
+  return it != claims.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
 // A NumericDate: an integer, or a number with a fraction, which is dropped.
 std::optional<int64_t> TimeClaim(const Json& claims, const char* name) {
   const auto it = claims.find(name);
@@ -119,6 +125,8 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   if (now - *issued > policy.max_age_s) return TokenFault::kTokenTooOld;
   grant->subject = subject->get<std::string>();
   grant->token_id = id->get<std::string>();
+  grant->session_id = TextClaim(claims, "oa_session_id");
+  grant->device_id = TextClaim(claims, "oa_device_id");
   // A socket that is not given a new token lives no longer than a token that could open one.
   grant->expires_at = std::min(*expires, *issued + policy.max_age_s);
   return TokenFault::kNone;

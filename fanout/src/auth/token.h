@@ -16,6 +16,8 @@ namespace oasync {
 struct Grant {
   std::string subject;
   std::string token_id;    // jti
+  std::string session_id;  // oa_session_id; empty when the token has none
+  std::string device_id;   // oa_device_id; empty when the token has none
   int64_t expires_at = 0;  // Unix seconds
   ScopeSet scopes;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "hub/session.h"
+#include "hub/system_topics.h"
 
 namespace oasync {
 namespace {
@@ -64,7 +65,7 @@ void Session::Subscribe(PhoenixMessage message) {
 bool Session::CheckScopes(const PendingSubscribe& pending) {
   Json forbidden = Json::array();
   for (const auto& topic : pending.request.topics) {
-    if (!grant_->scopes.Allows(topic.name)) forbidden.push_back(topic.name);
+    if (!grant_->scopes.Allows(topic.name) || IsSystemTopic(topic.name)) forbidden.push_back(topic.name);
   }
   if (forbidden.empty()) return true;
   hub_.environment().shared.denials.Add("forbidden_topic");
