@@ -56,12 +56,12 @@ std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* 
   std::vector<int> fds;
   if (shared && *port != 0) {
     // Sharing the port would let two servers be started on it by mistake: this one must be free at first.
-    const int probe = OpenListeningSocket(config.listen_host, port, /*shared=*/false, error);
+    const int probe = OpenListeningSocket(config.listen_host, port, config.listen_backlog, /*shared=*/false, error);
     if (probe < 0) return fds;
     close(probe);
   }
   for (uint32_t i = 0; i < config.loops; ++i) {
-    const int fd = OpenListeningSocket(config.listen_host, port, shared, error);
+    const int fd = OpenListeningSocket(config.listen_host, port, config.listen_backlog, shared, error);
     if (fd < 0) {
       for (const int opened : fds) close(opened);
       return {};
@@ -111,13 +111,15 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
+                                                    config.max_token_bytes, config.max_scopes});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
 
   MetricsSources metrics;
   metrics.router = &router;
+  metrics.settings = &config.settings;
   metrics.extras = [&source] { return SourceMetrics(source.stats()); };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
@@ -142,6 +144,7 @@ int Serve(const Config& config, Keyring keyring) {
   source.Start();
   for (const auto& loop : loops) loop->Start();
   spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
+  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   const bool v6 = config.listen_host.find(':') != std::string::npos;
   std::printf("oa-sync-fanout listening on %s%s%s:%u\n", v6 ? "[" : "", config.listen_host.c_str(), v6 ? "]" : "",
               port);
