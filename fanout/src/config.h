@@ -38,6 +38,8 @@ struct Config {
   HubOptions hub;
 
   int journal_readers = 2;
+  int document_readers = 1;
+  uint32_t max_queued_reads = 10000;
   int journal_poll_ms = 100;
   int gap_wait_ms = 100;
   bool tail_auto = true;
