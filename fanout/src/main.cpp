@@ -111,7 +111,7 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
