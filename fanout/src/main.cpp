@@ -117,8 +117,8 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
-                                                    config.max_token_bytes, config.max_scopes});
+  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
+                                         config.max_token_bytes, config.max_scopes});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);

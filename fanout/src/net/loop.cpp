@@ -157,7 +157,8 @@ void Loop::FlushSoon(Socket* socket) {
 
 void Loop::Accept(int fd) {
   counters_.accepted.Add();
-  if (shared_.sockets.load(std::memory_order_relaxed) >= shared_.config.max_connections + shared_.config.spare_connections) {
+  if (shared_.sockets.load(std::memory_order_relaxed) >=
+      shared_.config.max_connections + shared_.config.spare_connections) {
     shared_.metrics.shared.denials.Add("too_many_sockets");
     close(fd);
     return;
