@@ -115,6 +115,10 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
   Add(app, "--tail", *tail, "auto: a temporary logical slot, the journal while there is none; journal: never a slot",
       kGroup)
       ->check(CLI::IsMember({"auto", "journal"}));
+  AddNumber(app, "--canary-interval-ms", config->canary_interval_ms, 0, 3600000,
+            "An event of our own is sent when none came this long, to see that they come through; 0: never", kGroup);
+  AddNumber(app, "--ready-within-ms", config->ready_within_ms, 1000, 3600000,
+            "/readyz is 503 when the last of them, or other sign of the tail's progress, is older", kGroup);
   AddNumber(app, "--reconnect-min-ms", config->reconnect_min_ms, 1, 600000, "First pause before connecting again",
             kGroup);
   AddNumber(app, "--reconnect-max-ms", config->reconnect_max_ms, 1, 600000, "Longest pause before connecting again",
@@ -126,6 +130,9 @@ std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
   if (config.keyring_file.empty()) return "--jwt-keyring is required";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
+  if (config.ready_within_ms <= config.canary_interval_ms) {
+    return "--ready-within-ms must be above --canary-interval-ms";
+  }
   const BatchLimits& batch = config.hub.batch;
   // Room for one update without its payload, and for the batch around it.
   constexpr uint64_t kAround = 4096;
