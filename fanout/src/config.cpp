@@ -151,6 +151,14 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
             "How often the journal is asked for live events while there is no slot", kGroup);
   AddNumber(app, "--gap-wait-ms", config->gap_wait_ms, 0, 60000,
             "A live event whose predecessor is missing is held this long before the journal is asked", kGroup);
+  AddNumber(app, "--canary-interval-ms", config->canary_interval_ms, 0, 3600000,
+            "An event of the server's own is sent, on the topic oa_sync.canary, when none came this long, to see that "
+            "events come through; 0: never",
+            kGroup);
+  AddNumber(app, "--ready-within-ms", config->ready_within_ms, 1000, 3600000,
+            "/readyz is 503 when the last canary that came (or another sign of the tail's progress, where there are no "
+            "canaries) is older. More than --canary-interval-ms",
+            kGroup);
   AddNumber(app, "--reconnect-min-ms", config->reconnect_min_ms, 1, 600000,
             "First pause before connecting again; doubles each time", kGroup);
   AddNumber(app, "--reconnect-max-ms", config->reconnect_max_ms, 1, 600000,
@@ -162,6 +170,9 @@ std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
   if (config.keyring_file.empty()) return "--jwt-keyring is required";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
+  if (config.ready_within_ms <= config.canary_interval_ms) {
+    return "--ready-within-ms must be above --canary-interval-ms";
+  }
   const BatchLimits& batch = config.hub.batch;
   // Room for one update without its payload, and for the batch around it.
   constexpr uint64_t kAround = 4096;

@@ -37,6 +37,8 @@ struct Config {
   uint32_t max_frame_bytes = 65536;
   HubOptions hub;
 
+  int64_t canary_interval_ms = 5000;  // 0: none
+  int64_t ready_within_ms = 15000;
   int journal_readers = 2;
   int document_readers = 1;
   uint32_t max_queued_reads = 10000;
