@@ -107,6 +107,28 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
             kGroup);
 }
 
+void AddCompatibilitySettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "Compatibility";
+  auto& gate = config->hub.gate;
+  Add(app, "--compatibility-gate", gate.enabled,
+      "on: a join without a supported client_build_id, protocol_version and schema_version is refused", kGroup)
+      ->default_str("off")
+      ->check(OneOf({"off", "on"}));
+  Add(app, "--compatibility-surface", gate.surface, "What refusals name as surface", kGroup);
+  Add(app, "--protocol-version", gate.protocol_versions,
+      "A protocol_version that may join; repeatable, or separated by commas. The first one is named in refusals",
+      kGroup)
+      ->delimiter(',');
+  AddNumber(app, "--min-schema-version", gate.min_schema_version, 1, 1000000, "Lowest schema_version that may join",
+            kGroup);
+  AddNumber(app, "--max-schema-version", gate.max_schema_version, 1, 1000000, "Highest schema_version that may join",
+            kGroup);
+  Add(app, "--min-client-build-id", gate.min_client_build_id,
+      "Oldest client_build_id that may join, YYYYMMDDTHHMMSSZ; older ones are told upgrade_required", kGroup);
+  Add(app, "--max-client-build-id", gate.max_client_build_id,
+      "Newest client_build_id that may join; none: no limit. Newer ones are told unsupported_client_build", kGroup);
+}
+
 void AddTokenSettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Tokens and origins";
   auto& session = config->hub.session;
@@ -165,6 +187,18 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
             "Longest pause before connecting again. Not below the first", kGroup);
 }
 
+// What no single setting of the gate can check; empty when all is well.
+std::string CheckGate(const CompatibilityGate& gate) {
+  if (gate.protocol_versions.empty()) return "--protocol-version is empty";
+  if (gate.min_schema_version > gate.max_schema_version) return "--min-schema-version is above --max-schema-version";
+  if (!IsClientBuildId(gate.min_client_build_id)) return "--min-client-build-id: not of the form YYYYMMDDTHHMMSSZ";
+  if (gate.max_client_build_id.empty()) return {};
+  if (!IsClientBuildId(gate.max_client_build_id)) return "--max-client-build-id: not of the form YYYYMMDDTHHMMSSZ";
+  if (gate.min_client_build_id > gate.max_client_build_id)
+    return "--min-client-build-id is above --max-client-build-id";
+  return {};
+}
+
 // What no single option can check; empty when all is well.
 std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
@@ -179,7 +213,7 @@ std::string CheckTogether(const Config& config) {
   if (batch.max_batch_bytes < batch.max_update_bytes + kAround) {
     return "--max-batch-bytes must be at least --max-update-bytes + 4096";
   }
-  return {};
+  return CheckGate(config.hub.gate);
 }
 
 // One line for an error of the command line. It holds no argument's value: that may be a password.
@@ -231,6 +265,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   AddTokenSettings(&app, &config);
   AddConnectionSettings(&app, &config);
   AddDeliverySettings(&app, &config);
+  AddCompatibilitySettings(&app, &config);
   std::string print;
   app.add_option("--print-settings", print,
                  "Print every setting with its default, range, meaning and value in effect, and end: json, or markdown "

@@ -134,7 +134,9 @@ std::vector<Setting> DescribeSettings(CLI::App* app) {
     setting.group = option->get_group();
     setting.meaning = option->get_description();
     setting.default_value = option->get_default_str();
-    if (setting.default_value == kNoList) setting.default_value.clear();
+    if (setting.default_value.rfind('[', 0) == 0) {  // CLI11's form of a list
+      setting.default_value = setting.default_value.substr(1, setting.default_value.size() - 2);
+    }
     setting.is_required = Find(option, kRequired) != nullptr;
     setting.is_secret = Find(option, kSecret) != nullptr;
     setting.is_reread = Find(option, kReread) != nullptr;

@@ -50,8 +50,7 @@ test('a running server has them in its metrics and its log', async () => {
   assert.match(text, /^oa_sync_setting\{name="window-bytes"\} 5000000$/m);
   assert.match(text, /^oa_sync_setting\{name="loops"\} [1-9]\d*$/m);
   assert.doesNotMatch(text, /oa_sync_setting\{name="database"/);
-  const log = await waitFor(() => stand.fanout.log.includes('settings that differ') && stand.fanout.log, { what: 'the line in the log' });
-  const line = /settings that differ.*/.exec(log)?.[0] ?? '';
+  const [line] = await waitFor(() => /settings that differ.*\n/.exec(stand.fanout.log), { what: 'the line in the log' });
   assert.match(line, /--max-batch-events 77/);
   assert.match(line, /--database set/);
   assert.ok(!line.includes(stand.cluster.conninfo('test')), 'the connection string is in the log');

@@ -19,6 +19,7 @@
 #include "hub/topic.h"
 #include "source.h"
 #include "wire/batch.h"
+#include "wire/compatibility.h"
 
 namespace oasync {
 
@@ -36,6 +37,7 @@ struct SessionLimits {
 struct HubOptions {
   BatchLimits batch;
   SessionLimits session;
+  CompatibilityGate gate;
   size_t window_events = 2048;  // per topic
   size_t window_bytes = 4194304;
   uint32_t replay_page_events = 1000;  // in one journal read

@@ -29,6 +29,20 @@ TEST(Config, Defaults) {
   EXPECT_EQ(result.config->hub.session.heartbeat_interval_ms, 15000);
   EXPECT_TRUE(result.config->tail_auto);
   EXPECT_FALSE(result.config->log_json);
+  EXPECT_FALSE(result.config->hub.gate.enabled);
+}
+
+TEST(Config, CompatibilityGate) {
+  const auto result = ReadWith({"--compatibility-gate", "on", "--protocol-version", "v2,v1", "--max-schema-version",
+                                "3", "--min-client-build-id", "20260101T000000Z"});
+  ASSERT_TRUE(result.config) << result.message;
+  const CompatibilityGate& gate = result.config->hub.gate;
+  EXPECT_TRUE(gate.enabled);
+  EXPECT_EQ(gate.protocol_versions, (std::vector<std::string>{"v2", "v1"}));
+  EXPECT_EQ(gate.min_schema_version, 1u);
+  EXPECT_EQ(gate.max_schema_version, 3u);
+  EXPECT_EQ(gate.min_client_build_id, "20260101T000000Z");
+  EXPECT_EQ(gate.max_client_build_id, "");
 }
 
 TEST(Config, Values) {
@@ -55,6 +69,11 @@ TEST(Config, BadOnesAreOneLineAndExitCodeTwo) {
            {"--log-level", "loud"},
            {"--max-batch-bytes", "8192"},
            {"--reconnect-min-ms", "5000"},
+           {"--compatibility-gate", "maybe"},
+           {"--min-client-build-id", "2026"},
+           {"--max-client-build-id", "today"},
+           {"--min-client-build-id", "20260102T000000Z", "--max-client-build-id", "20260101T000000Z"},
+           {"--min-schema-version", "2"},
            {"--config", "/nonexistent.toml"},
            {"positional"},
        }) {
