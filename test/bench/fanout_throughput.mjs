@@ -70,48 +70,42 @@ export async function measureFanout(ground, { each = false, eventsAtOnce, ahead,
 }
 
 /**
- * One measurement of the bare loop.
- * @param {(times: number) => string} command that sends `times` of what it sends to everybody
- * @param {number} perTime deliveries to one subscriber of one time
+ * One measurement of the bare loop, told to send in the same way as the fan-out's events are committed.
+ * @param {string} command @param {number} events of one command @param {number} ahead
  * @returns {Promise<Throughput>}
  */
-export async function measureBare(command, perTime) {
+export async function measureBare(command, events, ahead) {
   const bare = await BareServer.start();
-  const load = await Load.attach(bare, { connections: subscribers, target: '/', count: 'frames' });
+  const load = await Load.attach(bare, { connections: subscribers, target: '/', count: events === 1 ? 'frames' : 'watermarks' });
+  const send = () => bare.ask(command);
+  const deliveries = events * subscribers;
   try {
-    // As many as take about the time of a measurement.
-    let times = 1;
-    for (;;) {
-      await load.reset();
-      const before = await load.report();
-      const time = await timed(bare.pid, () => bare.ask(command(times)));
-      if (time.seconds >= options.seconds / 2) {
-        const came = await load.report();
-        return { ...rates(time, times * perTime * subscribers), bytes: came.bytes - before.bytes, frames: came.frames };
-      }
-      times = Math.ceil(times * Math.min(50, (options.seconds * 1.1) / Math.max(time.seconds, 0.001)));
-    }
+    await drive(load, deliveries, ahead, send, options.seconds / 4);  // warms up
+    await load.reset();
+    let commands = 0;
+    const time = await timed(bare.pid, async () => {
+      commands = await drive(load, deliveries, ahead, send, options.seconds);
+    });
+    const came = await load.report();
+    return { ...rates(time, commands * deliveries), bytes: came.bytes, frames: came.frames };
   } finally {
     await load.stop();
     await bare.stop();
   }
 }
 
-/** Frames as the fan-out sends them when many events are pending, for the bare loop to repeat. @param {Ground} ground */
+/** The frames of one commit as the fan-out sends them, for the bare loop to repeat. @param {Ground} ground */
 async function recordFrames(ground) {
   const file = `${dir}/frames`;
   const topic = freshTopics();
   const fanout = await startFanout(ground);
   const load = await attach(fanout, { first: topic }, { connections: 1, record: file, stamp: '' });
-  const events = 5 * chunk;
-  for (let i = 0; i < 5; i++) {
-    await emitMany(ground, topic, chunk);
-    await load.reached((i + 1) * chunk);
-  }
+  await emitMany(ground, topic, chunk);
+  await load.reached(chunk);
   const came = await load.report();
   await load.stop();
   await fanout.destroy();
-  return { file, events, bytesPerEvent: came.bytes / events };
+  return { file, bytesPerEvent: came.bytes / chunk };
 }
 
 /** @param {Ground} ground @param {(line: string) => void} log */
@@ -122,17 +116,17 @@ export async function throughput(ground, log) {
   const measurements = {
     trickle: {
       ours: () => measureFanout(ground, { eventsAtOnce: 1, ahead: 1, commit: (topic) => emitOne(ground, topic) }),
-      bare: () => measureBare((times) => `send ${times} ${payloadBytes}`, 1),
-      bareSameBytes: () => measureBare((times) => `send ${times} ${frameBytes}`, 1),
+      bare: () => measureBare(`send 1 ${payloadBytes}`, 1, 1),
+      bareSameBytes: () => measureBare(`send 1 ${frameBytes}`, 1, 1),
     },
     saturated: {
       ours: () => measureFanout(ground, { eventsAtOnce: chunk, ahead: 2, commit: (topic) => emitMany(ground, topic, chunk) }),
-      bare: () => measureBare((times) => `replay ${recorded.file} ${times}`, recorded.events),
+      bare: () => measureBare(`replay ${recorded.file} 1`, chunk, 2),
     },
     topics: {
       ours: () => measureFanout(ground, { each: true, eventsAtOnce: 1, ahead: 1, commit: (first) => emitEach(ground, first, subscribers) }),
-      bare: () => measureBare((times) => `own ${times} ${payloadBytes}`, 1),
-      bareSameBytes: () => measureBare((times) => `own ${times} ${frameBytes}`, 1),
+      bare: () => measureBare(`own 1 ${payloadBytes}`, 1, 1),
+      bareSameBytes: () => measureBare(`own 1 ${frameBytes}`, 1, 1),
     },
   };
   /** @type {Record<keyof typeof measurements, Record<string, Throughput[]>>} */

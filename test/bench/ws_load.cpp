@@ -161,7 +161,8 @@ void OnMessage(Connection* c, std::string_view end, int64_t now) {
   static const std::string stamp = script["stamp"];
   if (stamp.empty()) return;
   const uint64_t sent = NumberAfter(end, stamp);
-  if (sent != 0) totals.latencies_us.push_back(static_cast<uint32_t>(std::max<int64_t>(0, now - static_cast<int64_t>(sent)) / 1000));
+  if (sent != 0)
+    totals.latencies_us.push_back(static_cast<uint32_t>(std::max<int64_t>(0, now - static_cast<int64_t>(sent)) / 1000));
 }
 
 // Size of a frame's header, once enough of it is there; 0 before.
@@ -290,7 +291,8 @@ void Open(Connection* c, size_t number) {
   if (bind(c->fd, reinterpret_cast<sockaddr*>(&source), sizeof(source)) != 0) Fail("bind");
   c->state = State::kConnecting;
   ++under_way;
-  if (connect(c->fd, reinterpret_cast<sockaddr*>(&server), sizeof(server)) != 0 && errno != EINPROGRESS) Fail("connect");
+  if (connect(c->fd, reinterpret_cast<sockaddr*>(&server), sizeof(server)) != 0 && errno != EINPROGRESS)
+    Fail("connect");
   Watch(c, EPOLLOUT, EPOLL_CTL_ADD);
 }
 
@@ -316,12 +318,15 @@ void SendUpgrade(Connection* c) {
 std::string Report() {
   auto& l = totals.latencies_us;
   std::sort(l.begin(), l.end());
-  const auto quantile = [&](double q) { return l.empty() ? 0.0 : l[std::min(l.size() - 1, static_cast<size_t>(q * static_cast<double>(l.size())))] / 1000.0; };
+  const auto quantile = [&](double q) {
+    return l.empty() ? 0.0 : l[std::min(l.size() - 1, static_cast<size_t>(q * static_cast<double>(l.size())))] / 1000.0;
+  };
   std::array<char, 400> text;
-  snprintf(text.data(), text.size(),
-           R"({"deliveries":%lu,"frames":%lu,"bytes":%lu,"gaps":%lu,"closed":%zu,"stamps":%zu,"p50":%.3f,"p99":%.3f,"max":%.3f})",
-           totals.deliveries, totals.frames, totals.bytes, totals.gaps, closed, l.size(), quantile(0.5), quantile(0.99),
-           quantile(1));
+  snprintf(
+      text.data(), text.size(),
+      R"({"deliveries":%lu,"frames":%lu,"bytes":%lu,"gaps":%lu,"closed":%zu,"stamps":%zu,"p50":%.3f,"p99":%.3f,"max":%.3f})",
+      totals.deliveries, totals.frames, totals.bytes, totals.gaps, closed, l.size(), quantile(0.5), quantile(0.99),
+      quantile(1));
   return text.data();
 }
 
