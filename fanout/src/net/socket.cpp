@@ -143,6 +143,7 @@ bool Socket::SendSome() {
   const bool sent = is_direct_ ? SendDirectly() : SendByLibrary();
   if (!sent) return false;
   UpdateInputFlow();
+  if (IsReadyToClose()) return true;  // batches that follow are for nobody
   if (waiting_since_ms_ == 0 && (session_->HasFrames() || !unsent_.empty())) WaitWritable();
   return true;
 }
