@@ -1,7 +1,7 @@
 // Deliveries a second by one core: the fan-out against a bare epoll loop, in turns.
 //
-// trickle    1 000 subscribers of one topic, one event at a time: the next one is committed when all but the newest have
-//            arrived, so every delivery is a frame of its own; against one send() for each
+// trickle    1 000 subscribers of one topic, one event at a time: the next one is committed when it has arrived everywhere,
+//            so every delivery is a frame and a write of its own; against one send() for each
 // saturated  the same subscribers, events committed 400 at a time, so that many are pending; against the same bytes,
 //            all that is pending in one writev()
 // topics     1 000 topics with one subscriber each, an event of each at a time; against one send() for each
@@ -17,7 +17,7 @@ import { inTurn } from './statistics.mjs';
 /** @typedef {Rates & {bytes: number, frames: number}} Throughput */
 
 export const subscribers = 1000;
-const chunk = 400;
+export const chunk = 400;
 const dir = mkdtempSync('/tmp/oa-sync-fanout-bench-');
 atExit(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -46,10 +46,11 @@ export async function drive(load, each, ahead, commit, seconds) {
  * @param {(topic: number) => Promise<unknown>} what.commit
  * @param {Record<string, string | number | boolean>} [what.flags] @param {object} [what.params] of the join
  * @param {Record<string, string | number>} [what.script]
+ * @param {string} [what.cores] of the fan-out
  * @returns {Promise<Throughput>}
  */
-export async function measureFanout(ground, { each = false, eventsAtOnce, ahead, commit, flags = {}, params = {}, script = {} }) {
-  const fanout = await startFanout(ground, flags);
+export async function measureFanout(ground, { each = false, eventsAtOnce, ahead, commit, flags = {}, params = {}, script = {}, cores }) {
+  const fanout = await startFanout(ground, flags, cores);
   const first = freshTopics(each ? subscribers : 1);
   const load = await attach(fanout, { first, each, params }, { connections: subscribers, stamp: '', ...script });
   const deliveries = eventsAtOnce * subscribers;
@@ -115,18 +116,18 @@ export async function throughput(ground, log) {
   const frameBytes = Math.round(recorded.bytesPerEvent) + 190;
   const measurements = {
     trickle: {
-      ours: () => measureFanout(ground, { eventsAtOnce: 1, ahead: 1, commit: (topic) => emitOne(ground, topic) }),
-      bare: () => measureBare(`send 1 ${payloadBytes}`, 1, 1),
-      bareSameBytes: () => measureBare(`send 1 ${frameBytes}`, 1, 1),
+      ours: () => measureFanout(ground, { eventsAtOnce: 1, ahead: 0, commit: (topic) => emitOne(ground, topic) }),
+      bare: () => measureBare(`send 1 ${payloadBytes}`, 1, 0),
+      bareSameBytes: () => measureBare(`send 1 ${frameBytes}`, 1, 0),
     },
     saturated: {
       ours: () => measureFanout(ground, { eventsAtOnce: chunk, ahead: 2, commit: (topic) => emitMany(ground, topic, chunk) }),
       bare: () => measureBare(`replay ${recorded.file} 1`, chunk, 2),
     },
     topics: {
-      ours: () => measureFanout(ground, { each: true, eventsAtOnce: 1, ahead: 1, commit: (first) => emitEach(ground, first, subscribers) }),
-      bare: () => measureBare(`own 1 ${payloadBytes}`, 1, 1),
-      bareSameBytes: () => measureBare(`own 1 ${frameBytes}`, 1, 1),
+      ours: () => measureFanout(ground, { each: true, eventsAtOnce: 1, ahead: 0, commit: (first) => emitEach(ground, first, subscribers) }),
+      bare: () => measureBare(`own 1 ${payloadBytes}`, 1, 0),
+      bareSameBytes: () => measureBare(`own 1 ${frameBytes}`, 1, 0),
     },
   };
   /** @type {Record<keyof typeof measurements, Record<string, Throughput[]>>} */
