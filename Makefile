@@ -19,7 +19,7 @@ NODE_TEST = node --test --test-reporter=spec --test-concurrency=$(TEST_CONCURREN
 TEST_CONCURRENCY ?= 2
 WIRE_TESTS = $(sort $(wildcard test/wire/*.test.mjs))
 # What is run against the ASan/UBSan binary: the parts that parse what strangers send, and the way of the data.
-ASAN_WIRE_TESTS = $(addprefix test/wire/,hostile_frames.test.mjs hostile_handshake.test.mjs tokens.test.mjs \
+ASAN_WIRE_TESTS = $(addprefix test/wire/,hostile_frames.test.mjs partial_writes.test.mjs hostile_handshake.test.mjs tokens.test.mjs \
 	join_subscribe.test.mjs resume.test.mjs encodings.test.mjs shutdown.test.mjs postgres_restart.test.mjs)
 INTEGRATION_TESTS = $(sort $(wildcard test/integration/*.test.mjs))
 PROTO_ES = build/proto-es/.stamp

@@ -19,7 +19,7 @@ packages=(
 # Node.js may have come from elsewhere than Debian.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-[ "${1:-}" != bench ] || packages+=(postgresql-15-pgq3)
+[ "${1:-}" != bench ] || packages+=(postgresql-15-pgq3 nginx-light libnginx-mod-nchan nats-server util-linux)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -31,7 +31,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || sudo=(sudo)
   echo "deps: installing ${missing[*]}"
   "${sudo[@]}" apt-get update -q
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+  # In run level 1 no package starts its service: what is compared is started by the bench, for as long as it runs.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
 # The lock file that node_modules was made from is kept in it.

@@ -68,8 +68,9 @@ export function subscribeScript(fanout, { first, each = false, params = {} }) {
     hello: JSON.stringify(['1', '1', 'sync:v1', 'phx_join', { topics: [topic], ...params }]), stamp: '"t":' };
 }
 
-/** @param {Fanout} fanout @param {Parameters<typeof subscribeScript>[1]} what @param {Record<string, string | number>} script */
-export const attach = (fanout, what, script) => Load.attach(fanout, { ...subscribeScript(fanout, what), ...script });
+/** @param {Fanout} fanout @param {Parameters<typeof subscribeScript>[1]} what @param {Record<string, string | number>} script @param {number} [timeoutMs] */
+export const attach = (fanout, what, script, timeoutMs = 60_000) =>
+  Load.attach(fanout, { ...subscribeScript(fanout, what), ...script }, timeoutMs);
 
 /**
  * Runs work and tells how long it took, and what CPU time the server used for it.

@@ -1,7 +1,7 @@
 // Deliveries a second by one core: the fan-out against a bare epoll loop, in turns.
 //
-// trickle    1 000 subscribers of one topic, one event at a time: the next one is committed when all but the newest have
-//            arrived, so every delivery is a frame of its own; against one send() for each
+// trickle    1 000 subscribers of one topic, one event at a time: the next one is committed when it has arrived everywhere,
+//            so every delivery is a frame and a write of its own; against one send() for each
 // saturated  the same subscribers, events committed 400 at a time, so that many are pending; against the same bytes,
 //            all that is pending in one writev()
 // topics     1 000 topics with one subscriber each, an event of each at a time; against one send() for each
@@ -17,7 +17,7 @@ import { inTurn } from './statistics.mjs';
 /** @typedef {Rates & {bytes: number, frames: number}} Throughput */
 
 export const subscribers = 1000;
-const chunk = 400;
+export const chunk = 400;
 const dir = mkdtempSync('/tmp/oa-sync-fanout-bench-');
 atExit(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -46,10 +46,11 @@ export async function drive(load, each, ahead, commit, seconds) {
  * @param {(topic: number) => Promise<unknown>} what.commit
  * @param {Record<string, string | number | boolean>} [what.flags] @param {object} [what.params] of the join
  * @param {Record<string, string | number>} [what.script]
+ * @param {string} [what.cores] of the fan-out
  * @returns {Promise<Throughput>}
  */
-export async function measureFanout(ground, { each = false, eventsAtOnce, ahead, commit, flags = {}, params = {}, script = {} }) {
-  const fanout = await startFanout(ground, flags);
+export async function measureFanout(ground, { each = false, eventsAtOnce, ahead, commit, flags = {}, params = {}, script = {}, cores }) {
+  const fanout = await startFanout(ground, flags, cores);
   const first = freshTopics(each ? subscribers : 1);
   const load = await attach(fanout, { first, each, params }, { connections: subscribers, stamp: '', ...script });
   const deliveries = eventsAtOnce * subscribers;
@@ -70,48 +71,42 @@ export async function measureFanout(ground, { each = false, eventsAtOnce, ahead,
 }
 
 /**
- * One measurement of the bare loop.
- * @param {(times: number) => string} command that sends `times` of what it sends to everybody
- * @param {number} perTime deliveries to one subscriber of one time
+ * One measurement of the bare loop, told to send in the same way as the fan-out's events are committed.
+ * @param {string} command @param {number} events of one command @param {number} ahead
  * @returns {Promise<Throughput>}
  */
-export async function measureBare(command, perTime) {
+export async function measureBare(command, events, ahead) {
   const bare = await BareServer.start();
-  const load = await Load.attach(bare, { connections: subscribers, target: '/', count: 'frames' });
+  const load = await Load.attach(bare, { connections: subscribers, target: '/', count: events === 1 ? 'frames' : 'watermarks' });
+  const send = () => bare.ask(command);
+  const deliveries = events * subscribers;
   try {
-    // As many as take about the time of a measurement.
-    let times = 1;
-    for (;;) {
-      await load.reset();
-      const before = await load.report();
-      const time = await timed(bare.pid, () => bare.ask(command(times)));
-      if (time.seconds >= options.seconds / 2) {
-        const came = await load.report();
-        return { ...rates(time, times * perTime * subscribers), bytes: came.bytes - before.bytes, frames: came.frames };
-      }
-      times = Math.ceil(times * Math.min(50, (options.seconds * 1.1) / Math.max(time.seconds, 0.001)));
-    }
+    await drive(load, deliveries, ahead, send, options.seconds / 4);  // warms up
+    await load.reset();
+    let commands = 0;
+    const time = await timed(bare.pid, async () => {
+      commands = await drive(load, deliveries, ahead, send, options.seconds);
+    });
+    const came = await load.report();
+    return { ...rates(time, commands * deliveries), bytes: came.bytes, frames: came.frames };
   } finally {
     await load.stop();
     await bare.stop();
   }
 }
 
-/** Frames as the fan-out sends them when many events are pending, for the bare loop to repeat. @param {Ground} ground */
+/** The frames of one commit as the fan-out sends them, for the bare loop to repeat. @param {Ground} ground */
 async function recordFrames(ground) {
   const file = `${dir}/frames`;
   const topic = freshTopics();
   const fanout = await startFanout(ground);
   const load = await attach(fanout, { first: topic }, { connections: 1, record: file, stamp: '' });
-  const events = 5 * chunk;
-  for (let i = 0; i < 5; i++) {
-    await emitMany(ground, topic, chunk);
-    await load.reached((i + 1) * chunk);
-  }
+  await emitMany(ground, topic, chunk);
+  await load.reached(chunk);
   const came = await load.report();
   await load.stop();
   await fanout.destroy();
-  return { file, events, bytesPerEvent: came.bytes / events };
+  return { file, bytesPerEvent: came.bytes / chunk };
 }
 
 /** @param {Ground} ground @param {(line: string) => void} log */
@@ -121,18 +116,18 @@ export async function throughput(ground, log) {
   const frameBytes = Math.round(recorded.bytesPerEvent) + 190;
   const measurements = {
     trickle: {
-      ours: () => measureFanout(ground, { eventsAtOnce: 1, ahead: 1, commit: (topic) => emitOne(ground, topic) }),
-      bare: () => measureBare((times) => `send ${times} ${payloadBytes}`, 1),
-      bareSameBytes: () => measureBare((times) => `send ${times} ${frameBytes}`, 1),
+      ours: () => measureFanout(ground, { eventsAtOnce: 1, ahead: 0, commit: (topic) => emitOne(ground, topic) }),
+      bare: () => measureBare(`send 1 ${payloadBytes}`, 1, 0),
+      bareSameBytes: () => measureBare(`send 1 ${frameBytes}`, 1, 0),
     },
     saturated: {
       ours: () => measureFanout(ground, { eventsAtOnce: chunk, ahead: 2, commit: (topic) => emitMany(ground, topic, chunk) }),
-      bare: () => measureBare((times) => `replay ${recorded.file} ${times}`, recorded.events),
+      bare: () => measureBare(`replay ${recorded.file} 1`, chunk, 2),
     },
     topics: {
-      ours: () => measureFanout(ground, { each: true, eventsAtOnce: 1, ahead: 1, commit: (first) => emitEach(ground, first, subscribers) }),
-      bare: () => measureBare((times) => `own ${times} ${payloadBytes}`, 1),
-      bareSameBytes: () => measureBare((times) => `own ${times} ${frameBytes}`, 1),
+      ours: () => measureFanout(ground, { each: true, eventsAtOnce: 1, ahead: 0, commit: (first) => emitEach(ground, first, subscribers) }),
+      bare: () => measureBare(`own 1 ${payloadBytes}`, 1, 0),
+      bareSameBytes: () => measureBare(`own 1 ${frameBytes}`, 1, 0),
     },
   };
   /** @type {Record<keyof typeof measurements, Record<string, Throughput[]>>} */

@@ -6,7 +6,7 @@ import { pin } from './cores.mjs';
 export class LineProcess {
   /** @type {string[]} */
   #lines = [];
-  /** @type {((line: string) => void)[]} */
+  /** @type {{resolve: (line: string) => void, reject: (error: Error) => void}[]} */
   #waiting = [];
 
   /** @param {string} program @param {string[]} args @param {string} cores */
@@ -22,9 +22,12 @@ export class LineProcess {
       rest = /** @type {string} */ (lines.pop());
       for (const line of lines) {
         const next = this.#waiting.shift();
-        if (next) next(line);
+        if (next) next.resolve(line);
         else this.#lines.push(line);
       }
+    });
+    this.child.once('exit', () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${this.name} ended`));
     });
   }
 
@@ -43,7 +46,7 @@ export class LineProcess {
   line(timeoutMs = 60_000) {
     const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
-    return within(/** @type {Promise<string>} */ (new Promise((resolve) => this.#waiting.push(resolve))), timeoutMs,
+    return within(/** @type {Promise<string>} */ (new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))), timeoutMs,
       `${this.name} answers`);
   }
 

@@ -2,7 +2,7 @@
 
 export const help = `Usage: make bench [BENCH_ARGS='writers latency ...']   or: node test/bench/run.mjs [bench ...]
 
-Benches: writers bulk long_transaction retention latency (default: all, about 25 minutes).
+Benches: writers bulk long_transaction retention latency fanout (default: all, about 35 minutes; fanout alone 8).
 Results go to docs/benchmarks/raw/*.json, and docs/benchmarks.md is written anew from all of them.
 
 --report                measure nothing, only write the page anew from the raw results that are there
@@ -15,7 +15,7 @@ BENCH_ONE_ROW_TRANSACTIONS=20000  transactions of one row whose bytes are counte
 BENCH_LONG_SECONDS=20   how long a transaction stays open in the long_transaction bench; 600 is the target's ten
                         minutes, and takes twelve
 BENCH_RETENTION_ROWS=10000000     events that retention drops beside writers; a tenth of it for comparison
-BENCH_LATENCY_SECONDS=5 length of one latency measurement
+BENCH_LATENCY_SECONDS=5 length of one latency measurement, of the fan-out bench's too; its others take BENCH_SECONDS
 `;
 
 export const quick = process.env.BENCH_QUICK === '1';

@@ -1,7 +1,9 @@
 // Writes docs/benchmarks.md from the raw results.
 import { speedOf, totalMs } from './bulk.mjs';
 import { speedWhileOpen } from './long_transaction.mjs';
+import { fanoutSection, fanoutSummary } from './fanout_report.mjs';
 import { peerNames } from './peers.mjs';
+import { middle, ms, reached, row, spread, whole } from './report_text.mjs';
 import { median, ratio } from './statistics.mjs';
 
 /**
@@ -15,16 +17,8 @@ import { median, ratio } from './statistics.mjs';
  * @property {Raw<import('./long_transaction.mjs').LongTransactionResult>} [long_transaction]
  * @property {Raw<import('./retention.mjs').RetentionResult>} [retention]
  * @property {Raw<import('./latency.mjs').LatencyResult>} [latency]
+ * @property {Raw<import('./fanout.mjs').FanoutResult>} [fanout]
  */
-
-const whole = (/** @type {number} */ n) => Math.round(n).toLocaleString('en-US').replaceAll(',', ' ');
-const ms = (/** @type {number} */ n) => n.toFixed(n < 10 ? 2 : n < 100 ? 1 : 0);
-const spread = (/** @type {import('./statistics.mjs').Ratio} */ r, digits = 2) =>
-  `${r.median.toFixed(digits)} (${r.min.toFixed(digits)} to ${r.max.toFixed(digits)})`;
-const row = (/** @type {(string | number)[]} */ ...cells) => `| ${cells.join(' | ')} |\n`;
-const reached = (/** @type {boolean} */ yes) => (yes ? 'reached' : '**not reached**');
-/** @template T @param {T[]} list @param {(one: T) => number} value */
-const middle = (list, value) => median(list.map(value));
 
 /** @param {NonNullable<Found['writers']>} raw */
 function writersSection({ options, result }) {
@@ -232,6 +226,7 @@ function summary(found) {
       isTarget ? '<= 10 ms and <= half' : '', `${ms(ours)} ms against ${ms(theirs)} ms`,
       isTarget ? reached(ours <= 10 && ours <= theirs / 2) : '');
   }
+  if (found.fanout) text += fanoutSummary(found.fanout.result);
   return `${text}\n`;
 }
 
@@ -253,7 +248,7 @@ else ran at that time (load average before the start): ${runs}.
 
 ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bulk ? bulkSection(found.bulk) : ''}${
     found.long_transaction ? longSection(found.long_transaction) : ''}${found.retention ? retentionSection(found.retention) : ''}${
-    found.latency ? latencySection(found.latency) : ''}## Reading them
+    found.latency ? latencySection(found.latency) : ''}${found.fanout ? fanoutSection(found.fanout) : ''}## Reading them
 
 - A captured row costs a second heap insert, an index insert, and its share of WAL, all in the transaction that wrote it.
   That is CPU, not waiting: at one client and on a slow disk it disappears in the wait for the disk; where writers
@@ -270,6 +265,11 @@ ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bu
   the writers' bench, in the same database, others follow it.
 - A counter row is held to the end of the commit, so a topic's writers take turns at the disk. Watermarks taken at
   PRE_COMMIT by an atomic addition are held by nobody.
+- With many events pending a delivery is a copy of bytes by the kernel, and several frames share a system call, so the fan-out is
+  near the bare loop. In the trickle it is a system call, which takes most of it. With a topic for each subscriber
+  every delivery is also an event that is received from PostgreSQL, decoded and turned into JSON for nobody else.
+- permessage-deflate is not offered: libwebsockets compresses for each connection and message, 1 000 times for 1 000
+  subscribers, with 300 kB of zlib for each, and such frames can't be shared. On a narrow line \`"encoding":"proto"\` saves bytes for nothing.
 - Other work on the same cores shows as a wide spread between rounds, and as a longer tail of the latencies: both sides of a
   comparison have it, so it blurs ratios more than it shifts them.
 - Measure again on the machine that matters: \`make bench\`. \`node test/bench/run.mjs --help\` lists what can be set.

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { root } from '../harness/index.mjs';
 import { bulk } from './bulk.mjs';
+import { fanout } from './fanout.mjs';
 import { Ground } from './ground.mjs';
 import { latency } from './latency.mjs';
 import { longTransaction } from './long_transaction.mjs';
@@ -12,12 +13,13 @@ import { retention } from './retention.mjs';
 import { writers } from './writers.mjs';
 
 /** In the order in which they run and are reported. */
-const benches = { writers, bulk, long_transaction: longTransaction, retention, latency };
+const benches = { writers, bulk, long_transaction: longTransaction, retention, latency, fanout };
 /** @typedef {keyof typeof benches} Name */
 
 const names = /** @type {Name[]} */ (Object.keys(benches));
 
-const asked = process.argv.slice(2);
+// `--only NAME` is the same as NAME.
+const asked = process.argv.slice(2).filter((word) => word !== '--only');
 const reportOnly = asked.length === 1 && asked[0] === '--report';
 if (reportOnly) asked.pop();
 if (asked.includes('--help') || asked.some((name) => !names.includes(/** @type {Name} */ (name)))) {

@@ -7,7 +7,7 @@
 //   connections  how many
 //   sources      they come from 127.0.0.1 to 127.0.0.<sources>: a source address has ports for 28 000 of them
 //   target       of the upgrade request                 protocol    Sec-WebSocket-Protocol to offer
-//   extensions   Sec-WebSocket-Extensions to offer      hello       text message to send once connected
+//   extensions   Sec-WebSocket-Extensions to offer      hello       text message to send once connected (\r\n as in C)
 //   ready        text in the message that tells "subscribed"; without one connected is enough
 //   count        watermarks: deliveries are counted by the interval that ends a sync:update_batch; frames: by frames
 //   stamp        text after which the time of sending stands in a message (CLOCK_MONOTONIC, ns)
@@ -226,14 +226,7 @@ std::string_view TakeUpgrade(Connection* c, std::string_view data) {
     exit(1);
   }
   const std::string hello = Scripted("hello", static_cast<size_t>(c - connections.data()));
-  if (!hello.empty()) {
-    // Servers of line protocols may ask for several messages: they are separated by \n.
-    for (size_t at = 0; at < hello.size();) {
-      const size_t next = std::min(hello.find("\\n", at), hello.size());
-      SendFrame(c->fd, 1, hello.substr(at, next - at));
-      at = next + 2;
-    }
-  }
+  if (!hello.empty()) SendFrame(c->fd, 1, hello);
   c->state = State::kJoining;
   if (script["ready"].empty()) Subscribed(c);
   return data.substr(end + 4);
@@ -366,7 +359,10 @@ void ReadScript() {
     }
     if (line.empty()) return;
     const size_t equals = line.find('=');
-    script[line.substr(0, equals)] = line.substr(equals + 1);
+    std::string value = line.substr(equals + 1);
+    // The line's end of line protocols.
+    for (size_t at; (at = value.find("\\r\\n")) != std::string::npos;) value.replace(at, 4, "\r\n");
+    script[line.substr(0, equals)] = std::move(value);
     line.clear();
   }
   Fail("script");

@@ -19,20 +19,24 @@ constexpr std::array<int8_t, 256> MakeReverse() {
 
 constexpr std::array<int8_t, 256> kReverse = MakeReverse();
 
+uint32_t Byte(char c) { return static_cast<uint8_t>(c); }
+
 }  // namespace
 
 std::string Base64Encode(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t have = bytes.size() - i < 3 ? bytes.size() - i : 3;
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < have ? static_cast<uint8_t>(bytes[i + j]) : 0u);
-    out.push_back(kAlphabet[group >> 18]);
-    out.push_back(kAlphabet[group >> 12 & 63]);
-    out.push_back(have > 1 ? kAlphabet[group >> 6 & 63] : '=');
-    out.push_back(have > 2 ? kAlphabet[group & 63] : '=');
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  char* p = out.data();
+  size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3) {
+    const uint32_t group = Byte(bytes[i]) << 16 | Byte(bytes[i + 1]) << 8 | Byte(bytes[i + 2]);
+    for (int shift = 18; shift >= 0; shift -= 6) *p++ = kAlphabet[group >> shift & 63];
   }
+  const size_t rest = bytes.size() - i;
+  if (rest == 0) return out;
+  const uint32_t group = Byte(bytes[i]) << 16 | (rest > 1 ? Byte(bytes[i + 1]) << 8 : 0);
+  *p++ = kAlphabet[group >> 18];
+  *p++ = kAlphabet[group >> 12 & 63];
+  if (rest > 1) *p = kAlphabet[group >> 6 & 63];
   return out;
 }
 

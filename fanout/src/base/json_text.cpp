@@ -1,11 +1,21 @@
 #include "base/json_text.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <cstdio>
 #include <ctime>
 
 namespace oasync {
+namespace {
+
+// Writes a number with leading zeros and what separates it from the next; returns the place behind.
+char* Digits(char* at, int count, int value, char separator) {
+  for (int i = count - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
+  at[count] = separator;
+  return at + count + 1;
+}
+
+}  // namespace
 
 void AppendJsonString(std::string* out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -65,11 +75,19 @@ void AppendTimestamp(std::string* out, int64_t unix_us) {
   const std::time_t when = seconds;
   std::tm utc{};
   gmtime_r(&when, &utc);
-  char text[64];
-  const int length =
-      std::snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", utc.tm_year + 1900, utc.tm_mon + 1,
-                    utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, static_cast<int>(micros));
-  out->append(text, static_cast<size_t>(length));
+  // "2026-01-02T03:04:05.000006Z": not by snprintf, which costs as much as the rest of an update's text.
+  std::array<char, 29> text;
+  char* p = text.data();
+  *p++ = '"';
+  p = Digits(p, 4, utc.tm_year + 1900, '-');
+  p = Digits(p, 2, utc.tm_mon + 1, '-');
+  p = Digits(p, 2, utc.tm_mday, 'T');
+  p = Digits(p, 2, utc.tm_hour, ':');
+  p = Digits(p, 2, utc.tm_min, ':');
+  p = Digits(p, 2, utc.tm_sec, '.');
+  p = Digits(p, 6, static_cast<int>(micros), 'Z');
+  *p = '"';
+  out->append(text.data(), text.size());
 }
 
 }  // namespace oasync

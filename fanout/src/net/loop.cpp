@@ -13,6 +13,8 @@ namespace oasync {
 namespace {
 
 constexpr int64_t kHubTickMs = 100;
+// What libwebsockets sends at once of what it holds; it goes back to the poller after each.
+constexpr size_t kTxPacketBytes = 1048576;
 
 }  // namespace
 
@@ -27,7 +29,7 @@ namespace {
 
 // A client that asks for no subprotocol gets the first.
 const lws_protocols kProtocols[] = {
-    {"phoenix", &LoopCallback::Call, 0, /*rx_buffer_size=*/512, 0, nullptr, /*tx_packet_size=*/65536},
+    {"phoenix", &LoopCallback::Call, 0, /*rx_buffer_size=*/512, 0, nullptr, kTxPacketBytes},
     {nullptr, nullptr, 0, 0, 0, nullptr, 0},
 };
 

@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <variant>
 
 #include "base/utf8.h"
+#include "net/frame_writer.h"
 #include "net/http.h"
 #include "net/loop.h"
 #include "net/tcp_progress.h"
@@ -19,8 +22,9 @@ namespace oasync {
 static_assert(Frame::kHeadroom >= LWS_PRE, "a frame must leave room for the WebSocket header");
 
 namespace {
-// Frames sent to one socket before others are served.
-constexpr int kFramesAtOnce = 4;
+// Writes to one socket before others are served, and what is enough for one of them.
+constexpr int kWritesAtOnce = 4;
+constexpr size_t kBytesAtOnce = 262144;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
@@ -65,6 +69,7 @@ int Socket::OnEstablished() {
   loop_.shared().websockets.fetch_add(1, std::memory_order_relaxed);
   loop_.counters().connections.Add();
   state_ = State::kOpen;
+  is_direct_ = lws_is_ssl(wsi_) == 0;
   last_input_ms_ = NowMs();
   session_ = std::make_shared<Session>(loop_.hub(), *this, std::move(grant_));
   OnDeadline();
@@ -102,7 +107,7 @@ int Socket::OnMessage(std::string_view message, bool binary) {
     loop_.counters().malformed.Add();
     Close(kCloseBadData, "not UTF-8");
   }
-  if (close_code_ != 0 && !session_->HasControlFrames()) return CloseNow();
+  if (IsReadyToClose()) return CloseNow();
   UpdateInputFlow();
   return 0;
 }
@@ -111,7 +116,7 @@ int Socket::OnWritable() {
   waiting_since_ms_ = 0;
   if (state_ != State::kOpen) return 0;
   if (!SendSome()) return -1;
-  if (close_code_ != 0 && !session_->HasControlFrames() && waiting_since_ms_ == 0) return CloseNow();
+  if (IsReadyToClose() && waiting_since_ms_ == 0) return CloseNow();
   return 0;
 }
 
@@ -127,34 +132,86 @@ void Socket::Flush() {
 }
 
 bool Socket::SendSome() {
-  if (ping_due_ && lws_partial_buffered(wsi_) == 0 && !SendPing()) return false;
-  for (int i = 0; i < kFramesAtOnce; ++i) {
-    // libwebsockets copies what the kernel does not take. Never more than one frame of it.
-    if (lws_partial_buffered(wsi_) != 0) break;
-    if (close_code_ != 0 && !session_->HasControlFrames()) return true;
-    const FrameRef frame = session_->NextFrame();
-    if (!frame) break;
-    if (!SendFrame(frame.get())) return false;
+  // What libwebsockets holds is the rest of a frame: it comes first, and announces when it is out.
+  if (lws_partial_buffered(wsi_) != 0) {
+    WaitWritable();
+    return true;
   }
+  if (ping_due_ && !SendPing()) return false;
+  const bool sent = is_direct_ ? SendDirectly() : SendByLibrary();
+  if (!sent) return false;
   UpdateInputFlow();
-  if (lws_partial_buffered(wsi_) != 0 || session_->HasFrames()) WaitWritable();
+  if (IsReadyToClose()) return true;  // batches that follow are for nobody
+  if (waiting_since_ms_ == 0 && (session_->HasFrames() || !unsent_.empty())) WaitWritable();
   return true;
 }
 
-bool Socket::SendFrame(Frame* frame) {
-  const size_t size = frame->size();
-  if (lws_write(wsi_, frame->payload(), size, frame->binary() ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) < 0) return false;
-  LoopCounters& counters = loop_.counters();
-  counters.frames_sent.Add();
-  counters.bytes_sent.Add(static_cast<int64_t>(size));
-  if (frame->updates > 0) {
-    counters.batches_sent[frame->binary() ? 1 : 0].Add();
-    counters.updates_sent[frame->binary() ? 1 : 0].Add(frame->updates);
+bool Socket::SendDirectly() {
+  std::array<FrameRef, kFramesAtOnce> frames;
+  for (int i = 0; i < kWritesAtOnce; ++i) {
+    const size_t count = TakeFrames(frames);
+    if (count == 0) break;
+    const WriteOutcome outcome = WriteFrames(wsi_, std::span(frames).first(count));
+    if (outcome.failed) return false;
+    for (size_t k = 0; k < outcome.taken; ++k) CountSent(*frames[k]);
+    unsent_.assign(std::make_move_iterator(frames.begin() + outcome.taken),
+                   std::make_move_iterator(frames.begin() + count));
+    if (outcome.blocked) {
+      WaitWritable();
+      break;
+    }
   }
-  if (frame->oldest_commit_us != 0) {
-    counters.commit_to_socket.Observe(std::max<int64_t>(0, SystemClock::WallUs() - frame->oldest_commit_us));
+  if (unsent_.empty() && unsent_.capacity() > 0) std::vector<FrameRef>().swap(unsent_);
+  return true;
+}
+
+// The next frames for one write: those that found no room the last time, then the session's.
+size_t Socket::TakeFrames(std::span<FrameRef> frames) {
+  size_t count = 0;
+  size_t bytes = 0;
+  for (FrameRef& frame : unsent_) {
+    bytes += frame->size();
+    frames[count++] = std::move(frame);
+  }
+  unsent_.clear();
+  while (count < frames.size() && bytes < kBytesAtOnce) {
+    if (close_code_ != 0 && !session_->HasControlFrames()) break;
+    FrameRef frame = session_->NextFrame();
+    if (!frame) break;
+    bytes += frame->size();
+    frames[count++] = std::move(frame);
+  }
+  return count;
+}
+
+// With TLS or an extension: libwebsockets copies what the kernel does not take. Never more than one frame of it.
+bool Socket::SendByLibrary() {
+  for (int i = 0; i < kWritesAtOnce; ++i) {
+    if (close_code_ != 0 && !session_->HasControlFrames()) break;
+    const FrameRef frame = session_->NextFrame();
+    if (!frame) break;
+    const auto kind = frame->binary() ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
+    if (lws_write(wsi_, frame->payload(), frame->size(), kind) < 0) return false;
+    CountSent(*frame);
+    if (lws_partial_buffered(wsi_) != 0) {
+      WaitWritable();
+      break;
+    }
   }
   return true;
+}
+
+void Socket::CountSent(const Frame& frame) {
+  LoopCounters& counters = loop_.counters();
+  counters.frames_sent.Add();
+  counters.bytes_sent.Add(static_cast<int64_t>(frame.size()));
+  if (frame.updates > 0) {
+    counters.batches_sent[frame.binary() ? 1 : 0].Add();
+    counters.updates_sent[frame.binary() ? 1 : 0].Add(frame.updates);
+  }
+  if (frame.oldest_commit_us != 0) {
+    counters.commit_to_socket.Observe(std::max<int64_t>(0, SystemClock::WallUs() - frame.oldest_commit_us));
+  }
 }
 
 bool Socket::SendPing() {

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/token.h"
 #include "base/timing_wheel.h"
@@ -59,9 +61,14 @@ class Socket final : public SessionSocket, public WheelEntry {
     ping_sent_ = false;
   }
   int OnMessage(std::string_view message, bool binary);
-  // Sends up to a few frames; false if the connection failed.
+  // Nothing more is to be sent before the close frame.
+  bool IsReadyToClose() const { return close_code_ != 0 && !session_->HasControlFrames() && unsent_.empty(); }
+  // Sends some frames; false if the connection failed.
   bool SendSome();
-  bool SendFrame(Frame* frame);
+  bool SendDirectly();
+  bool SendByLibrary();
+  size_t TakeFrames(std::span<FrameRef> frames);
+  void CountSent(const Frame& frame);
   bool SendPing();
   void WaitWritable();
   int CloseNow();
@@ -72,8 +79,9 @@ class Socket final : public SessionSocket, public WheelEntry {
   Loop& loop_;
   lws* wsi_ = nullptr;
   std::shared_ptr<Session> session_;
-  GrantRef grant_;        // between the upgrade's grant and the session
-  std::string incoming_;  // the fragments of a message so far
+  GrantRef grant_;                // between the upgrade's grant and the session
+  std::string incoming_;          // the fragments of a message so far
+  std::vector<FrameRef> unsent_;  // taken from the session, but the socket had no room for them
   const char* close_reason_ = nullptr;
   int64_t last_input_ms_;
   int64_t session_at_ms_ = 0;        // when the session wants its timer
@@ -86,6 +94,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool input_paused_ = false;
   bool ping_due_ = false;
   bool ping_sent_ = false;  // since the client was last heard
+  bool is_direct_ = false;  // frames may be written past libwebsockets
 };
 
 }  // namespace oasync

@@ -89,6 +89,7 @@ FrameRef BatchBuilder::Finish(uint64_t after, bool replay_complete, uint64_t hea
     FinishProto(after, replay_complete, head, epoch);
   }
   frame_->through_watermark = through_;
+  frame_->Seal();
   return std::move(frame_);
 }
 

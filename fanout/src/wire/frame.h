@@ -5,14 +5,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace oasync {
 
-// Filled through body(), then fixed. libwebsockets writes the WebSocket header into the bytes before the payload, so a
-// frame must not be sent by two threads; one thread may send it as often as it likes.
+// Filled through body(), then sealed, and fixed from there on. A server's frames are not masked, so header and payload
+// are the same bytes for every client: wire(). Where libwebsockets sends the payload itself (TLS, extensions) it writes
+// its own header into the bytes before it, so such a frame must not be sent by two threads; one thread may send it as
+// often as it likes.
 class Frame {
  public:
-  // What libwebsockets asks for before the payload (LWS_PRE; asserted where it is sent).
+  // What libwebsockets asks for before the payload (LWS_PRE; asserted where it is sent). Holds the header.
   static constexpr size_t kHeadroom = 16;
 
   explicit Frame(bool binary, size_t reserve = 256) : binary_(binary) {
@@ -22,6 +25,10 @@ class Frame {
 
   // To append the payload to.
   std::string* body() { return &data_; }
+  // Writes the WebSocket header; nothing may be appended after it.
+  void Seal();
+  // The whole WebSocket frame. REQUIRES: sealed.
+  std::string_view wire() const { return std::string_view(data_).substr(kHeadroom - header_size_); }
   unsigned char* payload() { return reinterpret_cast<unsigned char*>(data_.data()) + kHeadroom; }
   size_t size() const { return data_.size() - kHeadroom; }
   bool binary() const { return binary_; }
@@ -35,6 +42,7 @@ class Frame {
  private:
   std::string data_;
   bool binary_;
+  uint8_t header_size_ = 0;
 };
 
 using FrameRef = std::shared_ptr<Frame>;

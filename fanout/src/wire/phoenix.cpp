@@ -89,6 +89,7 @@ FrameRef EncodePhoenixReply(const PhoenixRef& join_ref, const PhoenixRef& ref, s
   out->append(ok ? R"({"status":"ok","response":)" : R"({"status":"error","response":)");
   out->append(Dump(response));
   out->append("}]");
+  frame->Seal();
   return frame;
 }
 
@@ -99,6 +100,7 @@ FrameRef EncodePhoenixMessage(const PhoenixRef& join_ref, const PhoenixRef& ref,
   AppendHead(out, join_ref, ref, topic, event);
   out->append(Dump(payload));
   out->push_back(']');
+  frame->Seal();
   return frame;
 }
 

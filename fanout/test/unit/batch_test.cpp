@@ -49,6 +49,42 @@ TEST(Batch, JsonHoldsUpdatesAndTheInterval) {
   EXPECT_EQ(batch["head_watermarks"], Json::parse(R"([{"topic":"t","watermark":20}])"));
 }
 
+TEST(Batch, ProtoHoldsTheStoredBytesAsTheyAre) {
+  // Bytes that a serializer would not write like that: fields in another order, and one that nobody knows yet. Only
+  // bytes that are spliced, not written again, keep both.
+  const EventRef event = MakeEvent(kTopic, 11, R"({"b":[1,2]})");
+  v1::Update known;
+  ASSERT_TRUE(known.ParseFromString(event->proto));
+  Event stored = *event;
+  stored.proto = std::string("\xfa\x3f\x03new") + event->proto;
+  v1::Update topic_last;
+  topic_last.set_topic(known.topic());
+  stored.proto += topic_last.SerializeAsString();
+  BatchBuilder builder(Encoding::kProto, {}, kTopic);
+  EXPECT_TRUE(builder.Add(stored));
+  const FrameRef frame = builder.Finish(10, true, 20, 3);
+  EXPECT_NE(frame->view().find(stored.proto), std::string_view::npos);
+  EXPECT_EQ(ProtoPayload(frame).updates(0).payload(), known.payload());
+}
+
+TEST(Batch, FramesAreReadyForTheWire) {
+  for (const size_t bytes : {size_t{10}, size_t{125}, size_t{126}, size_t{65535}, size_t{65536}}) {
+    Frame frame(/*binary=*/bytes % 2 == 1);
+    frame.body()->append(bytes, 'x');
+    frame.Seal();
+    const std::string_view wire = frame.wire();
+    const size_t header = bytes < 126 ? 2 : bytes < 65536 ? 4 : 10;
+    ASSERT_EQ(wire.size(), header + bytes);
+    EXPECT_EQ(static_cast<uint8_t>(wire[0]), frame.binary() ? 0x82 : 0x81);
+    uint64_t length = static_cast<uint8_t>(wire[1]);
+    EXPECT_EQ(length, bytes < 126 ? bytes : bytes < 65536 ? 126u : 127u);
+    if (header > 2) length = 0;
+    for (size_t i = 2; i < header; ++i) length = length << 8 | static_cast<uint8_t>(wire[i]);
+    EXPECT_EQ(length, bytes);
+    EXPECT_EQ(wire.substr(header), frame.view());
+  }
+}
+
 TEST(Batch, ProtoSaysTheSame) {
   BatchBuilder builder(Encoding::kProto, {}, kTopic);
   EXPECT_TRUE(builder.Add(*MakeEvent(kTopic, 11, R"({"b":[1,2]})")));
