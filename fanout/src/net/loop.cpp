@@ -157,7 +157,8 @@ void Loop::FlushSoon(Socket* socket) {
 
 void Loop::Accept(int fd) {
   counters_.accepted.Add();
-  if (shared_.sockets.load(std::memory_order_relaxed) >= shared_.config.max_connections + shared_.config.spare_connections) {
+  if (shared_.sockets.load(std::memory_order_relaxed) >=
+      shared_.config.max_connections + shared_.config.spare_connections) {
     shared_.metrics.shared.denials.Add("too_many_sockets");
     close(fd);
     return;
@@ -216,6 +217,8 @@ int Loop::Callback(lws* wsi, int reason, void*, void* in, size_t length) {
     case LWS_CALLBACK_RECEIVE_PONG:
       socket->OnPong();
       return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+      return socket->OnPeerClose({static_cast<const char*>(in), length});
     case LWS_CALLBACK_SERVER_WRITEABLE:
       return socket->OnWritable();
     case LWS_CALLBACK_WSI_DESTROY:

@@ -32,6 +32,8 @@ class Socket final : public SessionSocket, public WheelEntry {
   int OnEstablished();
   int OnReceive(const char* bytes, size_t size);
   int OnWritable();
+  // The client's close frame: its code and reason.
+  int OnPeerClose(std::string_view payload);
   void OnPong() { HeardFromClient(); }
 
   // -- from the loop
@@ -59,12 +61,14 @@ class Socket final : public SessionSocket, public WheelEntry {
     ping_sent_ = false;
   }
   int OnMessage(std::string_view message, bool binary);
+  int RefuseText();
   // Sends up to a few frames; false if the connection failed.
   bool SendSome();
   bool SendFrame(Frame* frame);
   bool SendPing();
   void WaitWritable();
   int CloseNow();
+  int CloseIfSent();
   void Kill(const char* reason);
   void CheckStall(int64_t now);
   void UpdateInputFlow();
@@ -74,6 +78,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   std::shared_ptr<Session> session_;
   GrantRef grant_;        // between the upgrade's grant and the session
   std::string incoming_;  // the fragments of a message so far
+  size_t checked_ = 0;    // of incoming_, known to be UTF-8
   const char* close_reason_ = nullptr;
   int64_t last_input_ms_;
   int64_t session_at_ms_ = 0;        // when the session wants its timer
