@@ -250,6 +250,7 @@ test('10.4 over the limit while output is waiting: 1009 all the same', async () 
   socket.socket.pause();
   // Output piles up until the kernel takes no more; only then comes the message that is too long.
   const waiting = async () => /^oa_sync_bytes_sent_total (\d+)/m.exec(await (await fanout.fetch('/metrics')).text())?.[1];
+  /** @type {string | undefined} */
   let last;
   let same = 0;
   await waitFor(async () => {
