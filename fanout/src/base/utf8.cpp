@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 namespace oasync {
 namespace {
@@ -30,7 +31,9 @@ size_t SequenceLength(const uint8_t* p, size_t left) {
 
 }  // namespace
 
-bool IsValidUtf8(std::string_view text) {
+bool IsValidUtf8(std::string_view text) { return ValidUtf8Prefix(text) == text.size(); }
+
+size_t ValidUtf8Prefix(std::string_view text) {
   const auto* p = reinterpret_cast<const uint8_t*>(text.data());
   size_t left = text.size();
   while (left > 0) {
@@ -45,11 +48,27 @@ bool IsValidUtf8(std::string_view text) {
       }
     }
     const size_t length = SequenceLength(p, left);
-    if (length == 0) return false;
+    if (length == 0) break;
     p += length;
     left -= length;
   }
-  return true;
+  return text.size() - left;
+}
+
+bool MayBeginCharacter(std::string_view text) {
+  if (text.empty()) return true;
+  if (text.size() > 3) return false;
+  // Two continuation bytes say whether a second byte can be right; any others follow from the first byte.
+  for (const char second : {'\x80', '\x90', '\xA0'}) {
+    std::string character(text);
+    if (character.size() == 1) character.push_back(second);
+    for (; character.size() <= 4; character.push_back('\x80')) {
+      if (SequenceLength(reinterpret_cast<const uint8_t*>(character.data()), character.size()) == character.size()) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 }  // namespace oasync

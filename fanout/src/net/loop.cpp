@@ -219,6 +219,8 @@ int Loop::Callback(lws* wsi, int reason, void*, void* in, size_t length) {
     case LWS_CALLBACK_RECEIVE_PONG:
       socket->OnPong();
       return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+      return socket->OnPeerClose({static_cast<const char*>(in), length});
     case LWS_CALLBACK_SERVER_WRITEABLE:
       return socket->OnWritable();
     case LWS_CALLBACK_WSI_DESTROY:

@@ -28,6 +28,19 @@ constexpr size_t kBytesAtOnce = 262144;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
+
+// What is wrong with a client's close frame: the code to answer with instead, or 0. RFC 6455, 5.5.1, 7.4 and 8.1.
+uint16_t CloseFault(std::string_view payload) {
+  if (payload.empty()) return 0;
+  if (payload.size() == 1) return LWS_CLOSE_STATUS_PROTOCOL_ERR;
+  const int code = static_cast<uint8_t>(payload[0]) << 8 | static_cast<uint8_t>(payload[1]);
+  constexpr int kReservedForTheEndpoint[] = {1004, 1005, 1006, 1015};
+  const bool defined = code >= 1000 && code <= 1014 &&
+                       std::find(std::begin(kReservedForTheEndpoint), std::end(kReservedForTheEndpoint), code) ==
+                           std::end(kReservedForTheEndpoint);
+  if (!defined && (code < 3000 || code > 4999)) return LWS_CLOSE_STATUS_PROTOCOL_ERR;
+  return IsValidUtf8(payload.substr(2)) ? 0 : kCloseBadData;
+}
 }  // namespace
 
 Socket::Socket(Loop& loop) : loop_(loop), last_input_ms_(NowMs()) {
@@ -79,18 +92,28 @@ int Socket::OnEstablished() {
 int Socket::OnReceive(const char* bytes, size_t size) {
   HeardFromClient();
   if (state_ != State::kOpen || close_code_ != 0) return 0;
-  if (lws_is_first_fragment(wsi_) != 0) incoming_.clear();
+  if (lws_is_first_fragment(wsi_) != 0) {
+    incoming_.clear();
+    checked_ = 0;
+  }
   const size_t remaining = lws_remaining_packet_payload(wsi_);
   if (incoming_.size() + size + remaining > loop_.shared().config.max_frame_bytes) {
     loop_.counters().oversized.Add();
     Close(kCloseTooBig, "message too big");
-    return CloseNow();
+    return CloseIfSent();
   }
   const bool complete = remaining == 0 && lws_is_final_fragment(wsi_) != 0;
   const bool binary = lws_frame_is_binary(wsi_) != 0;
   if (complete && incoming_.empty()) return OnMessage({bytes, size}, binary);
   incoming_.append(bytes, size);
-  if (!complete) return 0;
+  if (!complete) {
+    // A wrong byte ends the connection when it comes, not with its message's end. The last character may be cut.
+    if (binary) return 0;
+    const size_t valid = ValidUtf8Prefix(std::string_view(incoming_).substr(checked_));
+    checked_ += valid;
+    if (!MayBeginCharacter(std::string_view(incoming_).substr(checked_))) return RefuseText();
+    return 0;
+  }
   // Moved out: memory for input is held only while a message is under way.
   const std::string message = std::exchange(incoming_, {});
   return OnMessage(message, binary);
@@ -104,12 +127,30 @@ int Socket::OnMessage(std::string_view message, bool binary) {
   } else if (IsValidUtf8(message)) {
     session_->OnText(message);
   } else {
-    loop_.counters().malformed.Add();
-    Close(kCloseBadData, "not UTF-8");
+    return RefuseText();
   }
-  if (IsReadyToClose()) return CloseNow();
+  if (close_code_ != 0) return CloseIfSent();
   UpdateInputFlow();
   return 0;
+}
+
+int Socket::RefuseText() {
+  loop_.counters().malformed.Add();
+  Close(kCloseBadData, "not UTF-8");
+  return CloseIfSent();
+}
+
+int Socket::OnPeerClose(std::string_view payload) {
+  HeardFromClient();
+  if (state_ == State::kClosing) return 0;  // the answer to ours
+  if (!SendSome()) return -1;               // answers to what came before it
+  // Nothing that comes behind it is read, and the connection ends even if the library waits for something.
+  state_ = State::kClosing;
+  loop_.wheel().Arm(this, NowMs() + kCloseAnswerMs);
+  const uint16_t fault = CloseFault(payload);
+  if (fault == 0) return 0;  // the library answers with the same code
+  lws_close_reason(wsi_, static_cast<lws_close_status>(fault), nullptr, 0);
+  return -1;
 }
 
 int Socket::OnWritable() {
@@ -248,6 +289,10 @@ void Socket::Close(uint16_t code, std::string_view reason) {
   loop_.wheel().Arm(this, close_at_ms_);
   WantWrite();
 }
+
+// From a callback of libwebsockets: closes at once when nothing is left to be sent; else the write callback does it. A
+// close frame behind output that the library still holds would be lost.
+int Socket::CloseIfSent() { return IsReadyToClose() && lws_partial_buffered(wsi_) == 0 ? CloseNow() : 0; }
 
 // From a callback of libwebsockets: the close frame goes out, and the connection ends when the peer has answered it.
 int Socket::CloseNow() {

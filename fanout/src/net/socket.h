@@ -34,6 +34,8 @@ class Socket final : public SessionSocket, public WheelEntry {
   int OnEstablished();
   int OnReceive(const char* bytes, size_t size);
   int OnWritable();
+  // The client's close frame: its code and reason.
+  int OnPeerClose(std::string_view payload);
   void OnPong() { HeardFromClient(); }
 
   // -- from the loop
@@ -61,6 +63,7 @@ class Socket final : public SessionSocket, public WheelEntry {
     ping_sent_ = false;
   }
   int OnMessage(std::string_view message, bool binary);
+  int RefuseText();
   // Nothing more is to be sent before the close frame.
   bool IsReadyToClose() const { return close_code_ != 0 && !session_->HasControlFrames() && unsent_.empty(); }
   // Sends some frames; false if the connection failed.
@@ -72,6 +75,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool SendPing();
   void WaitWritable();
   int CloseNow();
+  int CloseIfSent();
   void Kill(const char* reason);
   void CheckStall(int64_t now);
   void UpdateInputFlow();
@@ -81,6 +85,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   std::shared_ptr<Session> session_;
   GrantRef grant_;                // between the upgrade's grant and the session
   std::string incoming_;          // the fragments of a message so far
+  size_t checked_ = 0;            // of incoming_, known to be UTF-8
   std::vector<FrameRef> unsent_;  // taken from the session, but the socket had no room for them
   const char* close_reason_ = nullptr;
   int64_t last_input_ms_;

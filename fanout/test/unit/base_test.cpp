@@ -193,5 +193,40 @@ TEST(TokenBucket, LetsABurstThroughAndThenARate) {
   EXPECT_FALSE(bucket.Take(1000000));
 }
 
+TEST(Utf8, KnowsWhatACharacterCanBeginWith) {
+  // Against all characters there are, which 64 at a time begin alike: the beginnings of their encodings, nothing else.
+  std::set<std::string> beginnings;
+  for (uint32_t code = 0x80; code <= 0x10FFFF; code += 64) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;
+    std::string text;
+    if (code < 0x800) {
+      text = {static_cast<char>(0xC0 | code >> 6)};
+    } else if (code < 0x10000) {
+      text = {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 63))};
+    } else {
+      text = {static_cast<char>(0xF0 | code >> 18), static_cast<char>(0x80 | (code >> 12 & 63)),
+              static_cast<char>(0x80 | (code >> 6 & 63))};
+    }
+    for (size_t size = 1; size <= text.size(); ++size) beginnings.insert(text.substr(0, size));
+  }
+  EXPECT_TRUE(MayBeginCharacter(""));
+  for (int a = 0x80; a < 256; ++a) {
+    const std::string one(1, static_cast<char>(a));
+    EXPECT_EQ(MayBeginCharacter(one), beginnings.count(one) == 1) << a;
+    for (int b = 0; b < 256; ++b) {
+      const std::string two = one + static_cast<char>(b);
+      EXPECT_EQ(MayBeginCharacter(two), beginnings.count(two) == 1 || IsValidUtf8(two)) << a << " " << b;
+      for (const int c : {0x00, 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF}) {
+        const std::string three = two + static_cast<char>(c);
+        EXPECT_EQ(MayBeginCharacter(three),
+                  beginnings.count(three) == 1 || (IsValidUtf8(three) && ValidUtf8Prefix(two) == 0))
+            << a << " " << b;
+      }
+    }
+  }
+  EXPECT_EQ(ValidUtf8Prefix("abc\xC3\xBC\xE2\x82"), 5u);
+  EXPECT_EQ(ValidUtf8Prefix("abcdefghijk"), 11u);
+}
+
 }  // namespace
 }  // namespace oasync
