@@ -75,8 +75,9 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
   AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456, "Bytes of one batch", kGroup);
   AddNumber(app, "--window-events", hub.window_events, 1, 1000000, "Newest events of a topic kept in memory", kGroup);
   AddNumber(app, "--window-bytes", hub.window_bytes, 4096, int64_t{1} << 34, "Bytes of them", kGroup);
-  AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000, "Events in one read of the journal",
-            kGroup);
+  AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000, "Events in a page of the journal", kGroup);
+  AddNumber(app, "--page-cache-bytes", hub.page_cache_bytes, 65536, int64_t{1} << 36,
+            "Memory for pages of the journal, shared by all loops", kGroup);
 }
 
 void AddTokenSettings(CLI::App* app, Config* config) {

@@ -115,9 +115,11 @@ int Serve(const Config& config, Keyring keyring) {
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
+  PageCache pages(config.hub.PageOptions(), source);
 
   MetricsSources metrics;
   metrics.router = &router;
+  metrics.pages = &pages;
   metrics.extras = [&source] { return SourceMetrics(source.stats()); };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
@@ -127,7 +129,7 @@ int Serve(const Config& config, Keyring keyring) {
     const int64_t silence = metrics.tail_silence_us();
     return router.tail_mode() != TailMode::kDown && silence >= 0 && silence < kProgressWithinUs;
   };
-  ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
+  ServerShared shared{config, verifier, clock, source, pages, router, metrics, ready, {}, {}};
 
   std::vector<std::unique_ptr<Loop>> loops;
   for (const int fd : fds) {

@@ -60,8 +60,6 @@ struct LoopCounters {
   Cell updates_sent[2];  // by Encoding
   Cell window_batches;   // batches by source
   Cell journal_batches;
-  Cell journal_reads;
-  Cell journal_read_errors;
   Cell replay_gap_waits;
   Cell heartbeats_sent;
   Cell heartbeats_received;

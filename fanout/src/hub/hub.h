@@ -16,6 +16,7 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "hub/page_cache.h"
 #include "hub/topic.h"
 #include "source.h"
 #include "wire/batch.h"
@@ -37,7 +38,10 @@ struct HubOptions {
   SessionLimits session;
   size_t window_events = 2048;  // per topic
   size_t window_bytes = 4194304;
-  uint32_t replay_page_events = 1000;  // in one journal read
+  uint32_t replay_page_events = 1000;
+  size_t page_cache_bytes = 67108864;
+
+  PageCacheOptions PageOptions() const { return {replay_page_events, batch.max_batch_bytes, page_cache_bytes}; }
 };
 
 // Runs a task on the loop's thread later. Callable from any thread, also after the loop has ended (the task is
@@ -56,6 +60,7 @@ class TopicFeed {
 struct HubEnvironment {
   TopicFeed& feed;
   Source& source;
+  PageCache& pages;
   Executor executor;
   const Clock& clock;
   const TokenVerifier& verifier;
@@ -88,8 +93,11 @@ class Hub {
   void ReadStates(std::vector<std::string> topics, StatesCallback done);
   // What the topics share with earlier epochs, in the order asked.
   void ReadHistories(std::vector<std::string> topics, HistoriesCallback done);
-  // Reads the journal after subscription->cursor; Session::OnPage or OnReplayGap follows.
+  // Brings the page of the journal that follows subscription->cursor; Session::OnPage or OnReplayGap follows, also
+  // within the call.
   void ReadJournal(Subscription* subscription);
+  // To be called after a page was let go.
+  void OnPageReleased();
   // Takes the subscription off the read it waits for, if it does.
   void StopReading(Subscription* subscription);
   // Makes the subscription ready again after a pause.
@@ -115,7 +123,9 @@ class Hub {
   void AskStates();
   void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
-                 ReadResult<std::vector<EventRef>> result);
+                 const ReadResult<EventPageRef>& result);
+  PageRef PageOf(Topic* topic, uint64_t epoch, const EventPageRef& events);
+  void TakeBackPages(int64_t now);
   void OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_repeat);
   void ReviewEarlierEpochs(const TopicRef& topic, const TopicState& state);
   void AskForReviews();
@@ -132,6 +142,8 @@ class Hub {
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
   int64_t next_read_warning_ms_ = 0;
+  int64_t next_take_back_ms_ = 0;
+  std::deque<PageRef> recent_pages_;  // so that the frames of a page outlive the first who take them
   std::vector<StatesQuestion> waiting_questions_;
   bool question_under_way_ = false;
   std::deque<Review> waiting_reviews_;

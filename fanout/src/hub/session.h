@@ -62,6 +62,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // -- from the hub
   void OnTopicAdvanced(Subscription* subscription);
   void OnPage(Subscription* subscription, const PageRef& page);
+  // The page it sends from is needed elsewhere; it asks for it again in its turn.
+  void GiveBackPage(Subscription* subscription) { ReleasePage(subscription); }
   // The journal had nothing after the subscription's cursor, or could not be read.
   void OnReplayGap(Subscription* subscription);
   // The subscription's place is in the topic's new epoch too: it goes on from there.
@@ -139,8 +141,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void RemoveSubscription(Subscription* subscription);
   void MakeReady(Subscription* subscription);
   FrameRef TakeBatch(Subscription* subscription);
-  template <typename At>
-  FrameRef CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at);
+  template <typename Cache, typename At>
+  FrameRef CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at);
   static bool HasWindow(const Subscription& subscription);
   static bool HasMore(const Subscription& subscription);
   static bool NeedsJournal(const Subscription& subscription);

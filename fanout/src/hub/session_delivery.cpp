@@ -75,6 +75,7 @@ void Session::OnTopicAdvanced(Subscription* subscription) {
 
 void Session::OnPage(Subscription* subscription, const PageRef& page) {
   subscription->page = page;  // takes over the slot of the read
+  subscription->page_at_ms = hub_.NowMs();
   MakeReady(subscription);
 }
 
@@ -151,10 +152,11 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
     FrameRef frame;
     if (subscription->page) {
       JournalPage* page = subscription->page.get();
-      frame = CutBatch(subscription, &page->frames, page->through(), [page](uint64_t watermark) -> const Event& {
-        return *page->events[watermark - page->after - 1];
-      });
-      if (subscription->cursor >= page->through()) {
+      const EventPage& events = *page->events;
+      subscription->page_at_ms = hub_.NowMs();
+      frame = CutBatch(subscription, &page->frames, events.through(),
+                       [&events](uint64_t watermark) -> const Event& { return events.At(watermark); });
+      if (subscription->cursor >= events.through()) {
         // The next page is read while this frame is on its way, unless another topic waits for the slot.
         const bool others_wait = blocked_.first != nullptr;
         ReleasePage(subscription);
@@ -176,8 +178,8 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
 }
 
 // The next batch of a run of events that ends at `end`; null if there were only voids, which are passed then.
-template <typename At>
-FrameRef Session::CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at) {
+template <typename Cache, typename At>
+FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at) {
   const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_};
   FrameRef frame = cache->Find(key, subscription->goal);
   if (!frame) {
@@ -216,6 +218,7 @@ void Session::ReleasePage(Subscription* subscription) {
 
 void Session::FreeSlot() {
   --slots_in_use_;
+  hub_.OnPageReleased();
   if (blocked_.first == nullptr) return;
   Subscription* subscription = blocked_.Pop();
   subscription->state = Subscription::State::kIdle;

@@ -57,7 +57,7 @@ Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd)
         spdlog::warn("accept failed: {}", std::strerror(error));
       });
   hub_ = std::make_unique<Hub>(
-      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source,
+      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source, shared_.pages,
                                          [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
                                          shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
 }

@@ -35,8 +35,6 @@ constexpr Described kCells[] = {
     {&LoopCounters::frames_sent, "frames_sent_total", "Frames sent, of every kind", false},
     {&LoopCounters::bytes_sent, "bytes_sent_total", "Bytes of frames sent", false},
     {&LoopCounters::frames_encoded, "batches_encoded_total", "Batches built; the others were shared", false},
-    {&LoopCounters::journal_reads, "journal_reads_total", "Reads of journal pages", false},
-    {&LoopCounters::journal_read_errors, "journal_read_errors_total", "Failed reads of journal pages", false},
     {&LoopCounters::replay_gap_waits, "replay_gap_waits_total", "Replays that had to wait for the journal", false},
     {&LoopCounters::heartbeats_sent, "heartbeats_sent_total", "sync:heartbeat pushes", false},
     {&LoopCounters::heartbeats_received, "heartbeats_received_total", "Heartbeats from clients", false},
@@ -98,6 +96,22 @@ MetricFamily CommitToSocket(const MetricsSources& sources) {
   return family;
 }
 
+void AddPages(const PageCache& pages, std::vector<MetricFamily>* families) {
+  const PageCacheStats& stats = pages.stats();
+  const auto add = [&](const char* name, const char* help, uint64_t value, MetricType type = MetricType::Counter) {
+    families->push_back(Family(name, help, type));
+    AddValue(&families->back(), static_cast<double>(value));
+  };
+  add("journal_reads_total", "Reads of journal pages", stats.reads);
+  add("journal_read_errors_total", "Failed reads of journal pages", stats.errors);
+  add("page_cache_hits_total", "Replays that found their page in memory", stats.hits);
+  add("page_cache_joined_total", "Replays that joined a read under way", stats.joined);
+  add("page_cache_waits_total", "Replays that waited for memory or for other reads", stats.waited);
+  add("page_cache_evictions_total", "Pages dropped to make room", stats.evictions);
+  add("page_cache_waiting", "Replays that wait for memory or for other reads now", stats.waiting, MetricType::Gauge);
+  add("page_cache_bytes", "Bytes of journal pages in memory, those in use included", pages.bytes(), MetricType::Gauge);
+}
+
 void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families) {
   static constexpr const char* kModes[] = {"down", "journal", "logical"};
   MetricFamily mode = Family("tail_mode", "1 for where live events come from now", MetricType::Gauge);
@@ -151,6 +165,7 @@ std::string RenderMetrics(const MetricsSources& sources) {
       Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
   families.push_back(CommitToSocket(sources));
+  AddPages(*sources.pages, &families);
   AddTail(sources, &families);
   for (const auto& extra : sources.extras()) {
     families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "hub/page_cache.h"
 #include "hub/router.h"
 
 namespace oasync {
@@ -15,6 +16,7 @@ struct MetricsSources {
   std::vector<std::unique_ptr<LoopCounters>> loops;
   SharedCounters shared;
   const Router* router = nullptr;
+  const PageCache* pages = nullptr;
   // The database side's own counters, as (name without the prefix, help, is a gauge, value).
   struct Extra {
     std::string name;

@@ -99,7 +99,8 @@ class FakeSource final : public Source {
       ReadResult<std::vector<EventRef>> result;
       result.error = error;
       const auto& events = journal[topic];
-      for (uint64_t w = after + 1; result.ok() && w <= events.size() && result.value.size() < max_events; ++w) {
+      const size_t most = std::min(max_events, max_per_read);
+      for (uint64_t w = after + 1; result.ok() && w <= events.size() && result.value.size() < most; ++w) {
         if (w <= floors[topic] || w == hidden) break;
         result.value.push_back(events[w - 1]);
       }
@@ -127,7 +128,8 @@ class FakeSource final : public Source {
   std::map<std::string, uint64_t> floors;
   std::map<std::string, std::vector<SharedHistory>> histories;
   uint64_t epoch = 1;
-  uint64_t hidden = 0;  // a watermark that is not visible yet
+  uint64_t hidden = 0;                 // a watermark that is not visible yet
+  uint32_t max_per_read = UINT32_MAX;  // as when events are large
   std::string error;
   int heads_reads = 0;
   std::vector<std::pair<std::string, uint64_t>> reads;
@@ -206,10 +208,11 @@ class HubFixture {
  public:
   explicit HubFixture(HubOptions options = {})
       : feed(source),
+        pages(options.PageOptions(), source),
         verifier(TestKeyring(), {"openagents", "oa-sync"}),
-        hub(options,
-            HubEnvironment{feed, source, [this](std::function<void()> task) { tasks.push_back(std::move(task)); },
-                           clock, verifier, counters, shared}) {}
+        hub(options, HubEnvironment{feed, source, pages,
+                                    [this](std::function<void()> task) { tasks.push_back(std::move(task)); }, clock,
+                                    verifier, counters, shared}) {}
 
   // Lets the database answer and the loop run until nothing is left to do.
   void Settle() {
@@ -268,6 +271,7 @@ class HubFixture {
   FakeClock clock;
   FakeSource source;
   FakeFeed feed;
+  PageCache pages;
   TokenVerifier verifier;
   LoopCounters counters;
   SharedCounters shared;
