@@ -51,7 +51,23 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
   AddNumber(app, "--heartbeat-interval-ms", session.heartbeat_interval_ms, 100, 600000,
             "How often a client is told where it stands", kGroup);
   AddNumber(app, "--client-timeout-ms", config->client_timeout_ms, 500, 3600000,
-            "A client that sends no frame, or takes no byte of what waits for it, this long is closed", kGroup);
+            "A client that sends no frame this long is closed", kGroup);
+  AddNumber(app, "--stall-ms", config->stall_ms, 100, 3600000,
+            "A client that takes no byte of what waits for it this long gets a strike", kGroup);
+  AddNumber(app, "--stall-strikes", config->stall_strikes, 1, 100, "Strikes in a row after which it is closed", kGroup);
+  AddNumber(app, "--slow-reconnect-ms", session.slow_reconnect_ms, 0, 3600000,
+            "How long such a client is told to wait before it connects again", kGroup);
+  AddNumber(app, "--reconnect-backoff-base-ms", session.reconnect_base_ms, 0, 3600000,
+            "How long every other client is told to wait", kGroup);
+  AddNumber(app, "--reconnect-backoff-jitter-ms", session.reconnect_jitter_ms, 0, 3600000,
+            "How much longer at most, at random", kGroup);
+  auto& admission = config->hub.admission;
+  AddNumber(app, "--max-joins-per-second", admission.joins_per_second, 0, 10000000,
+            "Joins of the whole server, as many at once; more get rate_limited. 0: no limit", kGroup);
+  AddNumber(app, "--max-replays", admission.max_replays, 0, 10000000,
+            "Subscribes under way that read the journal; more get rate_limited. 0: no limit", kGroup);
+  AddNumber(app, "--max-topics", admission.max_topics, 0, 100000000,
+            "Topics held, summed over loops; more get rate_limited. 0: no limit", kGroup);
   AddNumber(app, "--handshake-timeout-ms", config->handshake_timeout_ms, 100, 600000,
             "A connection that is no WebSocket by then is closed", kGroup);
   AddNumber(app, "--max-connections", config->max_connections, 1, 10000000, "WebSockets; more get 503", kGroup);
@@ -62,8 +78,10 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
             "Requests of one socket, twice as many at once; more get rate_limited", kGroup);
   AddNumber(app, "--max-outstanding-requests", session.max_outstanding_requests, 1, 1024,
             "Requests of one socket that wait for the database; more get rate_limited", kGroup);
+  AddNumber(app, "--shutdown-spread-ms", config->shutdown_spread_ms, 0, 600000,
+            "Time over which the sockets are closed at the end", kGroup);
   AddNumber(app, "--shutdown-deadline-ms", config->shutdown_deadline_ms, 0, 600000,
-            "How long closing every socket may take at the end", kGroup);
+            "How long the last of them may take to close", kGroup);
 }
 
 void AddDeliverySettings(CLI::App* app, Config* config) {

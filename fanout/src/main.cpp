@@ -116,10 +116,12 @@ int Serve(const Config& config, Keyring keyring) {
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
   PageCache pages(config.hub.PageOptions(), source);
+  Admission admission(config.hub.admission, clock.SteadyMs());
 
   MetricsSources metrics;
   metrics.router = &router;
   metrics.pages = &pages;
+  metrics.admission = &admission;
   metrics.extras = [&source] { return SourceMetrics(source.stats()); };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
@@ -129,7 +131,7 @@ int Serve(const Config& config, Keyring keyring) {
     const int64_t silence = metrics.tail_silence_us();
     return router.tail_mode() != TailMode::kDown && silence >= 0 && silence < kProgressWithinUs;
   };
-  ServerShared shared{config, verifier, clock, source, pages, router, metrics, ready, {}, {}};
+  ServerShared shared{config, verifier, clock, source, pages, admission, router, metrics, ready, {}, {}};
 
   std::vector<std::unique_ptr<Loop>> loops;
   for (const int fd : fds) {
@@ -153,7 +155,9 @@ int Serve(const Config& config, Keyring keyring) {
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("signal {}: closing", received);
-  for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
+  for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_spread_ms, config.shutdown_deadline_ms);
+  // A second signal ends the process at once.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   for (const auto& loop : loops) loop->Join();
   source.Stop();
   loops.clear();

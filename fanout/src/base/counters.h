@@ -65,6 +65,7 @@ struct LoopCounters {
   Cell heartbeats_received;
   Cell silent_closed;  // no frame from the client for the timeout
   Cell slow_closed;    // nothing could be written for the timeout
+  Cell slow_strikes;
   Cell handshake_timeouts;
   Cell malformed;
   Cell oversized;
@@ -98,6 +99,7 @@ class LabelledCounter {
 struct SharedCounters {
   LabelledCounter denials;  // refused upgrades, requests and topics, by reason
   LabelledCounter stale;    // cursors refused, by reason
+  LabelledCounter storms;   // joins, replays and topics that were too many at the moment, by kind
   LabelledCounter closed;   // sockets closed by the server, by reason
 };
 

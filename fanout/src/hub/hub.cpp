@@ -13,17 +13,23 @@ namespace {
 // A topic without subscribers stays followed for a while, so that a client that is cut off and comes back resumes from
 // the window instead of the journal.
 constexpr int64_t kLingerMs = 10000;
+// One without any event has nothing to resume. It may not even exist: names cost a client nothing.
+constexpr int64_t kEmptyLingerMs = 1000;
 // How often such topics are looked for: there may be very many topics.
 constexpr int64_t kSweepMs = 1000;
 // A database that is away fails every read: it is said this often.
 constexpr int64_t kReadWarningMs = 10000;
+// Topics whose states one query asks for, unless a single request has more.
+constexpr size_t kStatesAtOnce = 1000;
 
 }  // namespace
 
 Hub::Hub(const HubOptions& options, HubEnvironment environment)
     : options_(options), environment_(std::move(environment)) {}
 
-Hub::~Hub() = default;
+Hub::~Hub() {
+  for (size_t i = 0; i < topics_.size(); ++i) environment_.admission.ReleaseTopic();
+}
 
 void Hub::OnFollowing(const TopicState& state) {
   const auto it = topics_.find(state.topic);
@@ -99,6 +105,7 @@ void Hub::Tick() {
     RetryTopic(topic);
   }
   if (environment_.pages.HasWaiting()) TakeBackPages(now);
+  EndOldReplays(now);
   if (now < next_sweep_ms_) return;
   next_sweep_ms_ = now + kSweepMs;
   std::erase_if(topics_, [&](const auto& entry) { return DropIfIdle(entry.second, now); });
@@ -106,15 +113,19 @@ void Hub::Tick() {
 
 bool Hub::DropIfIdle(const TopicRef& topic, int64_t now) {
   // One reference is the map's; another may be that of a request which waits for the database before it attaches.
-  if (topic.use_count() > 1 || now - topic->idle_since_ms < kLingerMs) return false;
+  const int64_t linger_ms = topic->head == 0 ? kEmptyLingerMs : kLingerMs;
+  if (topic.use_count() > 1 || now - topic->idle_since_ms < linger_ms) return false;
   CountWindow(topic.get(), -1);
   environment_.feed.Unfollow(topic->name);
   counters().topics.Add(-1);
+  environment_.admission.ReleaseTopic();
   return true;
 }
 
 TopicRef Hub::Acquire(const std::string& name) {
-  TopicRef& topic = topics_[name];
+  const auto found = topics_.find(name);
+  if (found == topics_.end() && !environment_.admission.TakeTopic()) return nullptr;
+  TopicRef& topic = found == topics_.end() ? topics_[name] : found->second;
   if (!topic) {
     topic = std::make_shared<Topic>(name, options_.window_events, options_.window_bytes);
     counters().topics.Add();
@@ -157,9 +168,15 @@ void Hub::ReadStates(std::vector<std::string> topics, StatesCallback done) {
 void Hub::AskStates() {
   if (waiting_questions_.empty()) return;
   question_under_way_ = true;
-  auto questions = std::make_shared<std::vector<StatesQuestion>>(std::exchange(waiting_questions_, {}));
+  auto questions = std::make_shared<std::vector<StatesQuestion>>();
   std::vector<std::string> topics;
-  for (const auto& question : *questions) topics.insert(topics.end(), question.topics.begin(), question.topics.end());
+  while (!waiting_questions_.empty() &&
+         (topics.empty() || topics.size() + waiting_questions_.front().topics.size() <= kStatesAtOnce)) {
+    StatesQuestion& question = waiting_questions_.front();
+    topics.insert(topics.end(), question.topics.begin(), question.topics.end());
+    questions->push_back(std::move(question));
+    waiting_questions_.pop_front();
+  }
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   environment_.source.ReadHeads(

@@ -80,6 +80,22 @@ PageRef Hub::PageOf(Topic* topic, uint64_t epoch, const EventPageRef& events) {
   return page;
 }
 
+ReplayPlaceRef Hub::AdmitReplay(int64_t* retry_after_ms) {
+  ReplayPlaceRef place = environment_.admission.AdmitReplay(NowMs(), retry_after_ms);
+  if (place) replay_places_.push_back(place);
+  return place;
+}
+
+void Hub::EndOldReplays(int64_t now) {
+  while (!replay_places_.empty()) {
+    if (const ReplayPlaceRef place = replay_places_.front().lock()) {
+      if (now - place->begun_ms() < ReplayPlace::kMostMs) return;
+      place->Release();
+    }
+    replay_places_.pop_front();
+  }
+}
+
 void Hub::OnPageReleased() {
   if (environment_.pages.HasWaiting()) environment_.pages.Proceed();
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "event.h"
+#include "hub/admission.h"
 #include "hub/frame_cache.h"
 #include "hub/page_cache.h"
 #include "hub/window.h"
@@ -56,6 +57,7 @@ struct Subscription {
   };
   State state = State::kIdle;
   bool waits_for_retry = false;   // the journal had a gap or could not be read
+  ReplayPlaceRef place;           // while it is a replay that counts
   QosTier tier = QosTier::kWarm;  // as it was at subscribe
 };
 

@@ -40,6 +40,7 @@ constexpr Described kCells[] = {
     {&LoopCounters::heartbeats_received, "heartbeats_received_total", "Heartbeats from clients", false},
     {&LoopCounters::silent_closed, "silent_closed_total", "Sockets closed because the client was silent", false},
     {&LoopCounters::slow_closed, "slow_closed_total", "Sockets closed because nothing could be written", false},
+    {&LoopCounters::slow_strikes, "slow_strikes_total", "Times that a socket took no byte for the stall time", false},
     {&LoopCounters::handshake_timeouts, "handshake_timeouts_total", "Connections that never became WebSockets", false},
     {&LoopCounters::malformed, "malformed_frames_total", "Sockets closed for a frame that is no message", false},
     {&LoopCounters::oversized, "oversized_frames_total", "Sockets closed for a message over the limit", false},
@@ -163,9 +164,14 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials));
   families.push_back(
       Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
+  families.push_back(Labelled("storms_refused_total", "Requests refused because there were too many at the moment", "kind",
+                              sources.shared.storms));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
   families.push_back(CommitToSocket(sources));
   AddPages(*sources.pages, &families);
+  MetricFamily replays = Family("replays", "Subscribes under way that read the journal", MetricType::Gauge);
+  AddValue(&replays, sources.admission->replays());
+  families.push_back(std::move(replays));
   AddTail(sources, &families);
   for (const auto& extra : sources.extras()) {
     families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "hub/admission.h"
 #include "hub/page_cache.h"
 #include "hub/router.h"
 
@@ -17,6 +18,7 @@ struct MetricsSources {
   SharedCounters shared;
   const Router* router = nullptr;
   const PageCache* pages = nullptr;
+  const Admission* admission = nullptr;
   // The database side's own counters, as (name without the prefix, help, is a gauge, value).
   struct Extra {
     std::string name;

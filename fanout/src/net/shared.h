@@ -21,6 +21,7 @@ struct ServerShared {
   const Clock& clock;
   Source& source;
   PageCache& pages;
+  Admission& admission;
   Router& router;
   MetricsSources& metrics;           // each loop writes its own counters
   std::function<bool()> ready;       // any thread

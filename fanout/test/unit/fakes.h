@@ -77,7 +77,7 @@ class FakeSource final : public Source {
       ReadResult<std::vector<TopicState>> result;
       result.error = error;
       for (const auto& topic : topics) {
-        if (result.ok()) result.value.push_back({topic, journal[topic].size(), floors[topic], epoch});
+        if (result.ok()) result.value.push_back({topic, journal[topic].size(), floors[topic], epoch, 0, policies[topic]});
       }
       done(std::move(result));
     });
@@ -127,6 +127,7 @@ class FakeSource final : public Source {
   std::map<std::string, std::vector<EventRef>> journal;
   std::map<std::string, uint64_t> floors;
   std::map<std::string, std::vector<SharedHistory>> histories;
+  std::map<std::string, TopicPolicy> policies;
   uint64_t epoch = 1;
   uint64_t hidden = 0;                 // a watermark that is not visible yet
   uint32_t max_per_read = UINT32_MAX;  // as when events are large
@@ -209,8 +210,9 @@ class HubFixture {
   explicit HubFixture(HubOptions options = {})
       : feed(source),
         pages(options.PageOptions(), source),
+        admission(options.admission, clock.steady_ms),
         verifier(TestKeyring(), {"openagents", "oa-sync"}),
-        hub(options, HubEnvironment{feed, source, pages,
+        hub(options, HubEnvironment{feed, source, pages, admission,
                                     [this](std::function<void()> task) { tasks.push_back(std::move(task)); }, clock,
                                     verifier, counters, shared}) {}
 
@@ -262,7 +264,7 @@ class HubFixture {
 
   // The tail's word.
   void Following(const std::string& topic, uint64_t head) {
-    hub.OnFollowing({topic, head, source.floors[topic], source.epoch});
+    hub.OnFollowing({topic, head, source.floors[topic], source.epoch, 0, source.policies[topic]});
   }
   void Live(const std::string& topic, std::string payload = R"({"a":1})", Op op = Op::kUpsert) {
     hub.OnEvents({source.Append(topic, std::move(payload), op)});
@@ -272,6 +274,7 @@ class HubFixture {
   FakeSource source;
   FakeFeed feed;
   PageCache pages;
+  Admission admission;
   TokenVerifier verifier;
   LoopCounters counters;
   SharedCounters shared;
