@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -56,12 +57,12 @@ std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* 
   std::vector<int> fds;
   if (shared && *port != 0) {
     // Sharing the port would let two servers be started on it by mistake: this one must be free at first.
-    const int probe = OpenListeningSocket(config.listen_host, port, /*shared=*/false, error);
+    const int probe = OpenListeningSocket(config.listen_host, port, config.listen_backlog, /*shared=*/false, error);
     if (probe < 0) return fds;
     close(probe);
   }
   for (uint32_t i = 0; i < config.loops; ++i) {
-    const int fd = OpenListeningSocket(config.listen_host, port, shared, error);
+    const int fd = OpenListeningSocket(config.listen_host, port, config.listen_backlog, shared, error);
     if (fd < 0) {
       for (const int opened : fds) close(opened);
       return {};
@@ -75,6 +76,8 @@ PgSourceOptions SourceOptions(const Config& config) {
   PgSourceOptions options;
   options.conninfo = config.database;
   options.journal_readers = config.journal_readers;
+  options.document_readers = config.document_readers;
+  options.max_queued_reads = config.max_queued_reads;
   options.journal_poll_ms = config.journal_poll_ms;
   options.gap_wait_ms = config.gap_wait_ms;
   options.tail_auto = config.tail_auto;
@@ -92,6 +95,10 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
        value(stats.journal_reads)},
       {"pg_journal_errors_total", "Queries of the journal and of heads that failed", false,
        value(stats.journal_errors)},
+      {"pg_database_answers_total", "Snapshots, documents and commands that were answered", false,
+       value(stats.database_answers)},
+      {"pg_database_errors_total", "Snapshots, documents and commands that failed", false,
+       value(stats.database_errors)},
       {"pg_stream_messages_total", "Updates received from the slot, topics of no interest included", false,
        value(stats.stream_messages)},
       {"pg_gaps_filled_total", "Live events that had to be read from the journal", false, value(stats.gaps_filled)},
@@ -111,7 +118,8 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
+                                                    config.max_token_bytes, config.max_scopes});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
@@ -122,6 +130,7 @@ int Serve(const Config& config, Keyring keyring) {
   metrics.router = &router;
   metrics.pages = &pages;
   metrics.admission = &admission;
+  metrics.settings = &config.settings;
   metrics.extras = [&source] { return SourceMetrics(source.stats()); };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
@@ -146,6 +155,7 @@ int Serve(const Config& config, Keyring keyring) {
   source.Start();
   for (const auto& loop : loops) loop->Start();
   spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
+  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   const bool v6 = config.listen_host.find(':') != std::string::npos;
   std::printf("oa-sync-fanout listening on %s%s%s:%u\n", v6 ? "[" : "", config.listen_host.c_str(), v6 ? "]" : "",
               port);
@@ -157,6 +167,7 @@ int Serve(const Config& config, Keyring keyring) {
   spdlog::info("signal {}: closing", received);
   for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_spread_ms, config.shutdown_deadline_ms);
   // A second signal ends the process at once.
+  for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   for (const auto& loop : loops) loop->Join();
   source.Stop();

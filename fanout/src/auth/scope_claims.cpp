@@ -7,8 +7,6 @@
 namespace oasync {
 namespace {
 
-constexpr size_t kMaxScopes = 256;
-
 std::optional<std::string> ClaimText(const nlohmann::json& claims, std::string_view name) {
   const auto it = claims.find(name);
   if (it == claims.end()) return std::nullopt;
@@ -45,11 +43,11 @@ void AddScope(const nlohmann::json& claims, std::string_view scope, ScopeSet* sc
 
 }  // namespace
 
-bool ReadScopes(const nlohmann::json& claims, ScopeSet* scopes) {
+bool ReadScopes(const nlohmann::json& claims, size_t max_scopes, ScopeSet* scopes) {
   const auto it = claims.find("oa_sync_scopes");
   if (it == claims.end()) return false;
   if (it->is_array()) {
-    if (it->size() > kMaxScopes) return false;
+    if (it->size() > max_scopes) return false;
     for (const auto& scope : *it) {
       if (!scope.is_string()) return false;
       AddScope(claims, scope.get_ref<const std::string&>(), scopes);
@@ -59,7 +57,7 @@ bool ReadScopes(const nlohmann::json& claims, ScopeSet* scopes) {
   if (!it->is_string()) return false;
   std::string_view text = it->get_ref<const std::string&>();
   for (size_t i = 0; !text.empty(); ++i) {
-    if (i == kMaxScopes) return false;
+    if (i == max_scopes) return false;
     const size_t comma = text.find(',');
     AddScope(claims, text.substr(0, comma), scopes);
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);

@@ -16,7 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxTokenBytes = 8192;
 constexpr char kClaimsVersion[] = "oa_sync_claims_v1";
 
 struct TokenParts {
@@ -26,11 +25,11 @@ struct TokenParts {
   std::string signature;
 };
 
-TokenFault Split(std::string_view token, TokenParts* parts) {
+TokenFault Split(std::string_view token, size_t max_bytes, TokenParts* parts) {
   if (token.empty()) return TokenFault::kMissingToken;
   const size_t first = token.find('.');
   const size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
-  if (token.size() > kMaxTokenBytes || second == std::string_view::npos ||
+  if (token.size() > max_bytes || second == std::string_view::npos ||
       token.find('.', second + 1) != std::string_view::npos || first == 0 || second == first + 1 ||
       second + 1 == token.size()) {
     return TokenFault::kInvalidTokenFormat;
@@ -105,7 +104,7 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   const auto not_before = TimeClaim(claims, "nbf");
   const auto subject = claims.find("sub");
   if (!expires || !issued || (has_not_before && !not_before) || subject == claims.end() || !subject->is_string() ||
-      subject->get_ref<const std::string&>().empty() || !ReadScopes(claims, &grant->scopes)) {
+      subject->get_ref<const std::string&>().empty() || !ReadScopes(claims, policy.max_scopes, &grant->scopes)) {
     return TokenFault::kInvalidClaims;
   }
   if (*expires <= now) return TokenFault::kTokenExpired;
@@ -157,7 +156,8 @@ const char* TokenFaultName(TokenFault fault) {
 
 TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) const {
   TokenParts parts;
-  if (const TokenFault fault = Split(token, &parts); fault != TokenFault::kNone) return {fault, nullptr};
+  if (const TokenFault fault = Split(token, policy_.max_token_bytes, &parts); fault != TokenFault::kNone)
+    return {fault, nullptr};
   std::string_view secret;
   if (const TokenFault fault = CheckHeader(parts.header, keyring_, &secret); fault != TokenFault::kNone) {
     return {fault, nullptr};

@@ -57,7 +57,9 @@ struct Keyring {
 struct TokenPolicy {
   std::string issuer;
   std::string audience;
-  int64_t max_age_s = 900;    // from iat
+  int64_t max_age_s = 900;  // from iat
+  size_t max_token_bytes = 8192;
+  size_t max_scopes = 256;
   int64_t clock_skew_s = 30;  // iat and nbf may be this far ahead; exp has no leeway
 };
 

@@ -30,8 +30,8 @@ class RetrySpread {
 
 class Admission;
 
-// A replay under way, as long as it lives but no longer than kMostMs: after that it is at the pace of a slow client, and
-// no load.
+// A replay under way, as long as it lives but no longer than kMostMs: after that it is at the pace of a slow client,
+// and no load.
 class ReplayPlace {
  public:
   static constexpr int64_t kMostMs = 5000;

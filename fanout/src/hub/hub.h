@@ -29,6 +29,7 @@ struct SessionLimits {
   uint32_t max_topics = 256;
   uint32_t max_outstanding_requests = 8;  // that wait for the database
   uint32_t max_requests_per_second = 50;  // refilled; twice as many at once
+  uint32_t max_waiting_answers = 64;      // then no more requests are read
   int64_t heartbeat_interval_ms = 15000;
   int64_t token_warning_ms = 30000;
   int64_t token_grace_ms = 10000;

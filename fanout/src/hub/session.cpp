@@ -239,7 +239,8 @@ void Session::TellGoingAway() {
   Json notice = ErrorJson("going_away", "the server is shutting down; connect again and resume");
   notice["action"] = "reconnect";
   notice["reconnect_after_ms"] =
-      limits.reconnect_base_ms + static_cast<int64_t>(RandomId() % static_cast<uint64_t>(limits.reconnect_jitter_ms + 1));
+      limits.reconnect_base_ms +
+      static_cast<int64_t>(RandomId() % static_cast<uint64_t>(limits.reconnect_jitter_ms + 1));
   PushEvent("sync:error", notice);
 }
 

@@ -56,7 +56,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool HasControlFrames() const { return !control_.empty(); }
   bool HasFrames() const { return HasControlFrames() || !ready_.empty(); }
   // False while so many answers wait to be sent that no more questions should be read.
-  bool WantsInput() const { return control_.size() < kMaxControlFrames; }
+  bool WantsInput() const { return control_.size() < hub_.options().session.max_waiting_answers; }
   // What the socket says before it closes: why, and when to come back.
   void TellSlowConsumer();
   void TellGoingAway();
@@ -78,7 +78,6 @@ class Session : public std::enable_shared_from_this<Session> {
   const Grant& grant() const { return *grant_; }
 
  private:
-  static constexpr size_t kMaxControlFrames = 64;
   static constexpr uint32_t kReplaySlots = 2;  // journal reads under way and pages held, over all topics
 
   // A join or subscribe that may have to wait for the database.
@@ -155,7 +154,7 @@ class Session : public std::enable_shared_from_this<Session> {
   GrantRef grant_;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
   Turns ready_;
-  Turns blocked_;  // that wait for a replay slot
+  Turns blocked_;                  // that wait for a replay slot
   std::vector<FrameRef> control_;  // answers and notices; first in, first out
   PhoenixRef join_ref_;
   TokenBucket requests_;

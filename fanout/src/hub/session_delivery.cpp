@@ -62,8 +62,9 @@ void Session::OnReplayGap(Subscription* subscription) {
 
 void Session::DropStale(Subscription* subscription, StaleReason reason, const TopicState& state) {
   hub_.environment().shared.stale.Add(StaleReasonName(reason));
-  PushEvent("sync:error",
-            StaleCursorJson({{state.topic, reason, subscription->sent, state.floor, state.head, state.epoch, state.policy}}));
+  PushEvent(
+      "sync:error",
+      StaleCursorJson({{state.topic, reason, subscription->sent, state.floor, state.head, state.epoch, state.policy}}));
   RemoveSubscription(subscription);
 }
 
@@ -200,7 +201,12 @@ void Session::FreeSlot() {
   if (blocked_.empty()) return;
   Subscription* subscription = blocked_.Pop();
   subscription->state = Subscription::State::kIdle;
-  MakeReady(subscription);
+  // The slot is for this one: made ready only, it could lose it to a hotter topic, again and again.
+  if (HasMore(*subscription) && NeedsJournal(*subscription) && !subscription->page) {
+    StartRead(subscription);
+  } else {
+    MakeReady(subscription);
+  }
 }
 
 }  // namespace oasync

@@ -39,9 +39,7 @@ Json SnapshotJson(const StaleTopic& topic) {
     return {{"source", "documents"}, {"epoch", WatermarkJson(topic.epoch)}};
   }
   // What can be had without a document store: everything retained, from the floor, in the current epoch.
-  return {{"source", "journal"},
-          {"resume_after", WatermarkJson(topic.floor)},
-          {"epoch", WatermarkJson(topic.epoch)}};
+  return {{"source", "journal"}, {"resume_after", WatermarkJson(topic.floor)}, {"epoch", WatermarkJson(topic.epoch)}};
 }
 
 }  // namespace
@@ -90,17 +88,17 @@ Json StaleCursorJson(const std::vector<StaleTopic>& stale) {
     const char* reason = StaleReasonName(topic.reason);
     if (std::find(reasons.begin(), reasons.end(), reason) == reasons.end()) reasons.push_back(reason);
     const uint64_t lag = topic.head > topic.resume_after ? topic.head - topic.resume_after : 0;
-    topics.push_back({{"topic", topic.topic},
-                      {"reason", reason},
-                      {"resume_after", WatermarkJson(topic.resume_after)},
-                      {"retention_floor", WatermarkJson(topic.floor)},
-                      {"head_watermark", WatermarkJson(topic.head)},
-                      {"replay_lag", WatermarkJson(lag)},
-                      {"replay_budget_events", topic.policy.replay_budget == 0 ? Json() : WatermarkJson(topic.policy.replay_budget)},
-                      {"qos_tier", TierName(topic.policy.qos)}});
-    plan.push_back({{"topic", topic.topic},
-                    {"head_watermark", WatermarkJson(topic.head)},
-                    {"snapshot", SnapshotJson(topic)}});
+    topics.push_back(
+        {{"topic", topic.topic},
+         {"reason", reason},
+         {"resume_after", WatermarkJson(topic.resume_after)},
+         {"retention_floor", WatermarkJson(topic.floor)},
+         {"head_watermark", WatermarkJson(topic.head)},
+         {"replay_lag", WatermarkJson(lag)},
+         {"replay_budget_events", topic.policy.replay_budget == 0 ? Json() : WatermarkJson(topic.policy.replay_budget)},
+         {"qos_tier", TierName(topic.policy.qos)}});
+    plan.push_back(
+        {{"topic", topic.topic}, {"head_watermark", WatermarkJson(topic.head)}, {"snapshot", SnapshotJson(topic)}});
   }
   Json body = ErrorJson("stale_cursor", "the cursor cannot be resumed; take a snapshot and subscribe again");
   body["full_resync_required"] = true;

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 namespace oasync {
 namespace {
@@ -120,6 +122,27 @@ TEST(Config, File) {
   std::fclose(file);
   EXPECT_EQ(ReadWith({"--config", path.c_str()}).exit_code, 2);
   std::remove(path.c_str());
+}
+
+TEST(Config, PrintsSettingsWithoutTheRequiredOnes) {
+  const auto json = Read({"--print-settings=json", "--database=hush"});
+  EXPECT_EQ(json.exit_code, 0);
+  const auto list = nlohmann::json::parse(json.message);
+  for (const auto& one : list) EXPECT_FALSE(one["meaning"].get<std::string>().empty()) << one["name"];
+  EXPECT_EQ(json.message.find("hush"), std::string::npos);
+  const auto markdown = Read({"--print-settings", "markdown"});
+  EXPECT_NE(markdown.message.find("| `--max-frame-bytes` | 65536 | 256 to 16777216 | restart |"), std::string::npos);
+  EXPECT_EQ(Read({"--print-settings", "xml"}).exit_code, 2);
+}
+
+TEST(Config, KnowsWhatIsInEffect) {
+  const auto result = ReadWith({"--max-batch-events", "10", "--loops", "3"});
+  ASSERT_TRUE(result.config) << result.message;
+  EXPECT_EQ(ChangedSettings(result.config->settings),
+            "--loops 3, --database set, --jwt-keyring k.json, --max-batch-events 10");
+  const auto loops = std::find_if(result.config->settings.begin(), result.config->settings.end(),
+                                  [](const Setting& setting) { return setting.name == "--loops"; });
+  EXPECT_EQ(loops->value, std::to_string(result.config->loops));
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ class FakeSource final : public Source {
       ReadResult<std::vector<TopicState>> result;
       result.error = error;
       for (const auto& topic : topics) {
-        if (result.ok()) result.value.push_back({topic, journal[topic].size(), floors[topic], epoch, 0, policies[topic]});
+        if (result.ok())
+          result.value.push_back({topic, journal[topic].size(), floors[topic], epoch, 0, policies[topic]});
       }
       done(std::move(result));
     });
