@@ -62,8 +62,22 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
   AddNumber(
       app, "--client-timeout-ms", config->client_timeout_ms, 500, 3600000,
       "A client that sends no frame for so long is closed with 1008 (at half of it the server sends a ping, whose "
-      "pong counts), and one that acknowledges no byte of what waits for it is cut",
+      "pong counts)",
       kGroup);
+  AddNumber(
+      app, "--stall-ms", config->stall_ms, 100, 3600000,
+      "A client that acknowledges no byte of what waits for it for so long gets a strike; one byte clears them all",
+      kGroup);
+  AddNumber(app, "--stall-strikes", config->stall_strikes, 1, 100,
+            "Strikes in a row after which it is closed with 1008, and told slow_consumer if it reads again in time",
+            kGroup);
+  AddNumber(app, "--slow-reconnect-ms", session.slow_reconnect_ms, 0, 3600000,
+            "The reconnect_after_ms in slow_consumer", kGroup);
+  AddNumber(app, "--reconnect-backoff-base-ms", session.reconnect_base_ms, 0, 3600000,
+            "How long clients are told to wait before they connect again: in the reply to a join, and in going_away",
+            kGroup);
+  AddNumber(app, "--reconnect-backoff-jitter-ms", session.reconnect_jitter_ms, 0, 3600000,
+            "How much longer at most, at random", kGroup);
   AddNumber(
       app, "--close-timeout-ms", config->close_timeout_ms, 100, 600000,
       "How long a socket that is being closed may take for what is still to be sent to it and for the close frame",
@@ -83,8 +97,27 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
             "Answers and notices that wait for a client to read them; then no more of its requests are read until it "
             "does",
             kGroup);
+  auto& admission = config->hub.admission;
+  AddNumber(
+      app, "--max-joins-per-second", admission.joins_per_second, 0, 10000000,
+      "Joins of the whole server, as many at once; more get rate_limited, each with another retry_after_ms. 0: no "
+      "limit",
+      kGroup);
+  AddNumber(
+      app, "--max-replays", admission.max_replays, 0, 10000000,
+      "Joins and subscribes under way that need pages of the journal, for 5 s each at most; more get rate_limited, "
+      "each with another retry_after_ms. 0: no limit",
+      kGroup);
+  AddNumber(app, "--max-topics", admission.max_topics, 0, 100000000,
+            "Topics held, summed over the loops, those without subscribers included for the 10 s that they stay (1 s "
+            "when they have no event); a join or subscribe beyond them gets rate_limited. 0: no limit",
+            kGroup);
+  AddNumber(app, "--shutdown-spread-ms", config->shutdown_spread_ms, 0, 600000,
+            "After SIGTERM or SIGINT the sockets are told going_away and closed with 1001, one after the other over "
+            "this time. A second signal ends the process at once",
+            kGroup);
   AddNumber(app, "--shutdown-deadline-ms", config->shutdown_deadline_ms, 0, 600000,
-            "After SIGTERM or SIGINT every socket is closed with 1001; what is not closed by then is cut", kGroup);
+            "What is not closed so long after that is cut", kGroup);
 }
 
 void AddDeliverySettings(CLI::App* app, Config* config) {
@@ -103,8 +136,15 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
             "topic cost little more than one",
             kGroup);
   AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000,
-            "Events in one read of the journal (and at most --max-batch-bytes). Sockets at the same place share a read",
+            "Events in a page of the journal: page k holds the watermarks above k times this. A read brings a page, or "
+            "as much of it as --max-batch-bytes",
             kGroup);
+  AddNumber(
+      app, "--page-cache-bytes", hub.page_cache_bytes, 65536, int64_t{1} << 36,
+      "Memory for journal pages, shared by all loops and sockets; a page is read once for everybody. Pages in use "
+      "count too: when they fill it, further replays wait, and a page from which a socket has taken nothing for a "
+      "second goes back. Up to 16 reads under way come on top",
+      kGroup);
 }
 
 void AddCompatibilitySettings(CLI::App* app, Config* config) {

@@ -4,6 +4,7 @@
 // and encoded once, whatever the number of its subscribers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,5 +28,10 @@ struct Event {
 };
 
 using EventRef = std::shared_ptr<const Event>;
+
+// Bytes that an event takes in memory, about.
+inline size_t WeightOf(const Event& event) {
+  return sizeof(Event) + event.topic.size() + event.proto.size() + event.json.size();
+}
 
 }  // namespace oasync

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -159,9 +160,13 @@ int Serve(const Config& config, Keyring keyring) {
   router.SetSource(&source);
   SystemTopics system_topics(router);
   Canary canary({config.canary_interval_ms, config.ready_within_ms}, source, system_topics, clock);
+  PageCache pages(config.hub.PageOptions(), source);
+  Admission admission(config.hub.admission, clock.SteadyMs());
 
   MetricsSources metrics;
   metrics.router = &router;
+  metrics.pages = &pages;
+  metrics.admission = &admission;
   metrics.settings = &config.settings;
   metrics.extras = [&source, &canary] {
     std::vector<MetricsSources::Extra> extras = SourceMetrics(source.stats());
@@ -175,7 +180,7 @@ int Serve(const Config& config, Keyring keyring) {
   const auto ready = [&metrics, &router, &canary, &config] {
     return IsReady(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
   };
-  ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
+  ServerShared shared{config, verifier, clock, source, pages, admission, router, metrics, ready, {}, {}};
 
   std::vector<std::unique_ptr<Loop>> loops;
   for (const int fd : fds) {
@@ -202,7 +207,10 @@ int Serve(const Config& config, Keyring keyring) {
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("signal {}: closing", received);
-  for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
+  for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_spread_ms, config.shutdown_deadline_ms);
+  // A second signal ends the process at once.
+  for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   for (const auto& loop : loops) loop->Join();
   ticker.reset();
   source.Stop();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Keyring, Stand, fanoutBinary, range } from '../harness/index.mjs';
+import { Keyring, Stand, fanoutBinary, range, waitFor } from '../harness/index.mjs';
 
 const stand = await Stand.create();
 
@@ -18,6 +18,43 @@ test('SIGTERM closes every socket with 1001 and exits 0', async () => {
   const took = Date.now() - begun;
   for (const raw of sockets) assert.equal(await raw.closed(), 1001);
   assert.ok(took < 8000, `took ${took} ms`);
+});
+
+test('sockets are closed one after the other, each told when to come back', async () => {
+  const fanout = await stand.startFanout({ 'shutdown-spread-ms': 2000, 'reconnect-backoff-base-ms': 300,
+    'reconnect-backoff-jitter-ms': 1000 });
+  await fanout.ready();
+  const sockets = [];
+  for (let i = 0; i < 40; i++) sockets.push(await stand.raw({ fanout }));
+  for (const raw of sockets) await raw.join();
+  const stopped = fanout.stop();
+  await waitFor(() => sockets.some((raw) => raw.closeCode !== undefined), { what: 'the first is closed' });
+  assert.ok(sockets.some((raw) => raw.closeCode === undefined), 'not all at once');
+  assert.equal(await stopped, 0);
+  const advice = [];
+  for (const raw of sockets) {
+    assert.equal(await raw.closed(), 1001);
+    const notice = (await raw.frame((f) => f[3] === 'sync:error', 'the advice'))[4];
+    assert.equal(notice.code, 'going_away');
+    assert.equal(notice.action, 'reconnect');
+    advice.push(notice.reconnect_after_ms);
+  }
+  assert.ok(advice.every((ms) => ms >= 300 && ms <= 1300), String(advice));
+  assert.ok(new Set(advice).size > 10);
+});
+
+test('a second signal ends it at once', async () => {
+  const fanout = await stand.startFanout({ 'shutdown-spread-ms': 600_000 });
+  await fanout.ready();
+  const raw = await stand.raw({ fanout });
+  await raw.join();
+  process.kill(fanout.pid, 'SIGTERM');
+  await waitFor(() => fanout.log.includes('closing'), { what: 'the shutdown begins' });
+  await waitFor(() => {
+    if (fanout.running) process.kill(fanout.pid, 'SIGTERM');
+    return !fanout.running;
+  }, { timeoutMs: 10_000, what: 'the end' });
+  raw.end();
 });
 
 test('a client that does not answer the close does not hold it up', async () => {

@@ -60,13 +60,12 @@ struct LoopCounters {
   Cell updates_sent[2];  // by Encoding
   Cell window_batches;   // batches by source
   Cell journal_batches;
-  Cell journal_reads;
-  Cell journal_read_errors;
   Cell replay_gap_waits;
   Cell heartbeats_sent;
   Cell heartbeats_received;
   Cell silent_closed;  // no frame from the client for the timeout
   Cell slow_closed;    // nothing could be written for the timeout
+  Cell slow_strikes;
   Cell handshake_timeouts;
   Cell malformed;
   Cell oversized;
@@ -100,6 +99,7 @@ class LabelledCounter {
 struct SharedCounters {
   LabelledCounter denials;  // refused upgrades, requests and topics, by reason
   LabelledCounter stale;    // cursors refused, by reason
+  LabelledCounter storms;   // joins, replays and topics that were too many at the moment, by kind
   LabelledCounter closed;   // sockets closed by the server, by reason
 };
 

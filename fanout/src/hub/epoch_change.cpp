@@ -22,8 +22,9 @@ void Hub::OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_r
   for (Subscription* subscription : std::vector<Subscription*>(topic->subscriptions)) {
     // One of a later epoch subscribed after a change that the tail has yet to notice: it waits for that. The first
     // state may be older than the one that the subscription was accepted with; a repeat is not.
-    const bool is_ahead = is_repeat && subscription->epoch == state.epoch &&
-                          (subscription->cursor > last || (subscription->page && subscription->page->through() > last));
+    const bool is_ahead =
+        is_repeat && subscription->epoch == state.epoch &&
+        (subscription->cursor > last || (subscription->page && subscription->page->events->through() > last));
     if (subscription->epoch < state.epoch) {
       needs_review = true;
     } else if (is_ahead) {

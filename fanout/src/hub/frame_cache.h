@@ -19,8 +19,9 @@ struct FrameKey {
   bool operator==(const FrameKey&) const = default;
 };
 
-// Holds the last few frames. Must be cleared whenever the run grows, so that whoever comes later takes the larger
-// batch.
+// Holds the last `kEntries` frames. Must be cleared whenever the run grows, so that whoever comes later takes the
+// larger batch.
+template <size_t kEntries>
 class FrameCache {
  public:
   // Null if there is none. `goal` is the head that the subscriber has to reach for replay_complete.
@@ -43,7 +44,6 @@ class FrameCache {
   }
 
  private:
-  static constexpr size_t kEntries = 4;
   struct Entry {
     FrameKey key;
     bool complete = false;

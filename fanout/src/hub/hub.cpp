@@ -13,20 +13,23 @@ namespace {
 // A topic without subscribers stays followed for a while, so that a client that is cut off and comes back resumes from
 // the window instead of the journal.
 constexpr int64_t kLingerMs = 10000;
+// One without any event has nothing to resume. It may not even exist: names cost a client nothing.
+constexpr int64_t kEmptyLingerMs = 1000;
 // How often such topics are looked for: there may be very many topics.
 constexpr int64_t kSweepMs = 1000;
-// Pause before the journal is asked again after a gap or an error; doubles up to the maximum.
-constexpr int32_t kRetryMinMs = 50;
-constexpr int32_t kRetryMaxMs = 2000;
 // A database that is away fails every read: it is said this often.
 constexpr int64_t kReadWarningMs = 10000;
+// Topics whose states one query asks for, unless a single request has more.
+constexpr size_t kStatesAtOnce = 1000;
 
 }  // namespace
 
 Hub::Hub(const HubOptions& options, HubEnvironment environment)
     : options_(options), environment_(std::move(environment)) {}
 
-Hub::~Hub() = default;
+Hub::~Hub() {
+  for (size_t i = 0; i < topics_.size(); ++i) environment_.admission.ReleaseTopic();
+}
 
 void Hub::OnFollowing(const TopicState& state) {
   const auto it = topics_.find(state.topic);
@@ -38,10 +41,12 @@ void Hub::OnFollowing(const TopicState& state) {
   CountWindow(topic, 1);
   // What is known of another history, or was before the tail started over, is void.
   const bool is_repeat = std::exchange(topic->following, true);
+  if (is_repeat) environment_.pages.Forget(topic->name, state.head);
   const bool is_same = topic->epoch == state.epoch;
   topic->head = is_same && !is_repeat ? std::max(topic->head, state.head) : state.head;
   topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
   topic->epoch = state.epoch;
+  topic->policy = state.policy;
   // Of a new epoch the database may have told subscribers more than the tail had read.
   OnOtherEpoch(it->second, state, is_repeat && is_same);
   WakeSubscriptions(topic);
@@ -99,6 +104,8 @@ void Hub::Tick() {
     retrying_.pop_back();
     RetryTopic(topic);
   }
+  if (environment_.pages.HasWaiting()) TakeBackPages(now);
+  EndOldReplays(now);
   if (now < next_sweep_ms_) return;
   next_sweep_ms_ = now + kSweepMs;
   std::erase_if(topics_, [&](const auto& entry) { return DropIfIdle(entry.second, now); });
@@ -106,15 +113,19 @@ void Hub::Tick() {
 
 bool Hub::DropIfIdle(const TopicRef& topic, int64_t now) {
   // One reference is the map's; another may be that of a request which waits for the database before it attaches.
-  if (topic.use_count() > 1 || now - topic->idle_since_ms < kLingerMs) return false;
+  const int64_t linger_ms = topic->head == 0 ? kEmptyLingerMs : kLingerMs;
+  if (topic.use_count() > 1 || now - topic->idle_since_ms < linger_ms) return false;
   CountWindow(topic.get(), -1);
   environment_.feed.Unfollow(topic->name);
   counters().topics.Add(-1);
+  environment_.admission.ReleaseTopic();
   return true;
 }
 
 TopicRef Hub::Acquire(const std::string& name) {
-  TopicRef& topic = topics_[name];
+  const auto found = topics_.find(name);
+  if (found == topics_.end() && !environment_.admission.TakeTopic()) return nullptr;
+  TopicRef& topic = found == topics_.end() ? topics_[name] : found->second;
   if (!topic) {
     topic = std::make_shared<Topic>(name, options_.window_events, options_.window_bytes);
     counters().topics.Add();
@@ -157,9 +168,15 @@ void Hub::ReadStates(std::vector<std::string> topics, StatesCallback done) {
 void Hub::AskStates() {
   if (waiting_questions_.empty()) return;
   question_under_way_ = true;
-  auto questions = std::make_shared<std::vector<StatesQuestion>>(std::exchange(waiting_questions_, {}));
+  auto questions = std::make_shared<std::vector<StatesQuestion>>();
   std::vector<std::string> topics;
-  for (const auto& question : *questions) topics.insert(topics.end(), question.topics.begin(), question.topics.end());
+  while (!waiting_questions_.empty() &&
+         (topics.empty() || topics.size() + waiting_questions_.front().topics.size() <= kStatesAtOnce)) {
+    StatesQuestion& question = waiting_questions_.front();
+    topics.insert(topics.end(), question.topics.begin(), question.topics.end());
+    questions->push_back(std::move(question));
+    waiting_questions_.pop_front();
+  }
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   environment_.source.ReadHeads(
@@ -186,6 +203,7 @@ void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResul
     topic->head = is_same ? std::max(topic->head, state.head) : state.head;
     topic->floor = is_same ? std::max(topic->floor, state.floor) : state.floor;
     topic->epoch = state.epoch;
+    topic->policy = state.policy;
     topic->floor_at_ms = NowMs();
   }
   for (const auto& question : questions) {
@@ -202,99 +220,6 @@ void Hub::OnStates(const std::vector<StatesQuestion>& questions, const ReadResul
     question.done(std::move(answer));
   }
   if (!question_under_way_) AskStates();
-}
-
-void Hub::ReadJournal(Subscription* subscription) {
-  Topic* topic = subscription->topic.get();
-  std::weak_ptr<JournalRead>& under_way = topic->reads[{subscription->epoch, subscription->cursor}];
-  if (auto read = under_way.lock()) {
-    read->waiters.push_back(subscription);
-    subscription->read = std::move(read);
-    return;
-  }
-  auto read = std::make_shared<JournalRead>();
-  read->after = subscription->cursor;
-  read->epoch = subscription->epoch;
-  read->waiters.push_back(subscription);
-  subscription->read = read;
-  under_way = read;
-  counters().journal_reads.Add();
-  environment_.source.ReadAfter(topic->name, read->after, options_.replay_page_events, options_.batch.max_batch_bytes,
-                                [this, read, weak_topic = std::weak_ptr(subscription->topic),
-                                 alive = std::weak_ptr(alive_), post = environment_.executor](auto result) {
-                                  post([this, read, weak_topic, alive, result = std::move(result)]() mutable {
-                                    if (!alive.expired()) OnJournal(weak_topic, read, std::move(result));
-                                  });
-                                });
-}
-
-void Hub::OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
-                    ReadResult<std::vector<EventRef>> result) {
-  const TopicRef topic = weak_topic.lock();
-  if (!topic) return;
-  topic->reads.erase({read->epoch, read->after});
-  auto page = std::make_shared<JournalPage>();
-  page->after = read->after;
-  if (!result.ok()) {
-    counters().journal_read_errors.Add();
-    WarnOfRead("the journal", result.error);
-  }
-  for (EventRef& event : result.value) {
-    // Never across a hole, nor into a history that began after the subscription.
-    if (event->watermark != page->through() + 1 || event->epoch > read->epoch) break;
-    page->events.push_back(std::move(event));
-  }
-  // Waiters may leave their topics while others are served.
-  const std::vector<Subscription*> waiters = std::exchange(read->waiters, {});
-  for (Subscription* subscription : waiters) {
-    subscription->read.reset();
-    if (page->events.empty()) {
-      subscription->session->OnReplayGap(subscription);
-    } else {
-      topic->retry_delay_ms = 0;
-      subscription->session->OnPage(subscription, page);
-    }
-  }
-}
-
-void Hub::RetryLater(Subscription* subscription) {
-  Topic* topic = subscription->topic.get();
-  subscription->waits_for_retry = true;
-  counters().replay_gap_waits.Add();
-  if (topic->retry_at_ms != 0) return;
-  topic->retry_delay_ms = std::clamp(topic->retry_delay_ms * 2, kRetryMinMs, kRetryMaxMs);
-  topic->retry_at_ms = NowMs() + topic->retry_delay_ms;
-  retrying_.push_back(subscription->topic);
-}
-
-void Hub::RetryTopic(const TopicRef& topic) {
-  topic->retry_at_ms = 0;
-  // What is missing may be a commit on its way, or gone by retention: the floor tells.
-  ReadStates({topic->name}, [this, weak = std::weak_ptr(topic)](ReadResult<std::vector<TopicState>> result) {
-    const TopicRef found = weak.lock();
-    if (!found) return;
-    bool needs_review = false;
-    for (Subscription* subscription : std::vector<Subscription*>(found->subscriptions)) {
-      if (!subscription->waits_for_retry) continue;
-      subscription->waits_for_retry = false;
-      const TopicState state = result.ok() ? result.value.front() : TopicState();
-      if (subscription->epoch < found->epoch && state.epoch < found->epoch) {
-        RetryLater(subscription);  // no answer, or one from before the change: it still has to be reviewed
-      } else if (subscription->epoch < state.epoch) {
-        // Reviewed when the tail has taken note of the epoch as well, which may have been before.
-        if (found->epoch == state.epoch) {
-          needs_review = true;
-        } else {
-          RetryLater(subscription);
-        }
-      } else if (subscription->epoch == state.epoch && subscription->cursor < state.floor) {
-        subscription->session->DropStale(subscription, StaleReason::kRetentionFloorBreach, state);
-      } else {
-        subscription->session->OnTopicAdvanced(subscription);
-      }
-    }
-    if (needs_review) ReviewEarlierEpochs(found, result.value.front());
-  });
 }
 
 }  // namespace oasync

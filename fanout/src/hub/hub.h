@@ -16,6 +16,8 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "hub/admission.h"
+#include "hub/page_cache.h"
 #include "hub/topic.h"
 #include "source.h"
 #include "wire/batch.h"
@@ -32,6 +34,9 @@ struct SessionLimits {
   int64_t heartbeat_interval_ms = 15000;
   int64_t token_warning_ms = 30000;
   int64_t token_grace_ms = 10000;
+  int64_t reconnect_base_ms = 400;    // advice to clients: how long to wait before they connect again,
+  int64_t reconnect_jitter_ms = 250;  // and how much longer at most, at random
+  int64_t slow_reconnect_ms = 2000;   // the same for one that was closed because it did not read
 };
 
 struct HubOptions {
@@ -40,7 +45,11 @@ struct HubOptions {
   CompatibilityGate gate;
   size_t window_events = 2048;  // per topic
   size_t window_bytes = 4194304;
-  uint32_t replay_page_events = 1000;  // in one journal read
+  uint32_t replay_page_events = 1000;
+  size_t page_cache_bytes = 67108864;
+  AdmissionOptions admission;
+
+  PageCacheOptions PageOptions() const { return {replay_page_events, batch.max_batch_bytes, page_cache_bytes}; }
 };
 
 // Runs a task on the loop's thread later. Callable from any thread, also after the loop has ended (the task is
@@ -59,6 +68,8 @@ class TopicFeed {
 struct HubEnvironment {
   TopicFeed& feed;
   Source& source;
+  PageCache& pages;
+  Admission& admission;
   Executor executor;
   const Clock& clock;
   const TokenVerifier& verifier;
@@ -82,17 +93,22 @@ class Hub {
   void Tick();
 
   // -- from the sessions
-  // The topic, followed from now on.
+  // The topic, followed from now on; null when the server holds as many as it may.
   TopicRef Acquire(const std::string& name);
   void Attach(Subscription* subscription);
   void Detach(Subscription* subscription);
   // Heads and floors read after this call began, in the order asked. Questions that arrive while one is with the
-  // database are asked together in the next one.
+  // database are asked together in the next ones, in their order.
   void ReadStates(std::vector<std::string> topics, StatesCallback done);
   // What the topics share with earlier epochs, in the order asked.
   void ReadHistories(std::vector<std::string> topics, HistoriesCallback done);
-  // Reads the journal after subscription->cursor; Session::OnPage or OnReplayGap follows.
+  // Brings the page of the journal that follows subscription->cursor; Session::OnPage or OnReplayGap follows, also
+  // within the call.
   void ReadJournal(Subscription* subscription);
+  // A place for a replay; it is given up by itself after ReplayPlace::kMostMs.
+  ReplayPlaceRef AdmitReplay(int64_t* retry_after_ms);
+  // To be called after a page was let go.
+  void OnPageReleased();
   // Takes the subscription off the read it waits for, if it does.
   void StopReading(Subscription* subscription);
   // Makes the subscription ready again after a pause.
@@ -118,7 +134,10 @@ class Hub {
   void AskStates();
   void OnStates(const std::vector<StatesQuestion>& questions, const ReadResult<std::vector<TopicState>>& result);
   void OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_ptr<JournalRead>& read,
-                 ReadResult<std::vector<EventRef>> result);
+                 const ReadResult<EventPageRef>& result);
+  PageRef PageOf(Topic* topic, uint64_t epoch, const EventPageRef& events);
+  void TakeBackPages(int64_t now);
+  void EndOldReplays(int64_t now);
   void OnOtherEpoch(const TopicRef& topic, const TopicState& state, bool is_repeat);
   void ReviewEarlierEpochs(const TopicRef& topic, const TopicState& state);
   void AskForReviews();
@@ -135,7 +154,10 @@ class Hub {
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
   int64_t next_read_warning_ms_ = 0;
-  std::vector<StatesQuestion> waiting_questions_;
+  int64_t next_take_back_ms_ = 0;
+  std::deque<PageRef> recent_pages_;  // so that the frames of a page outlive the first who take them
+  std::deque<std::weak_ptr<ReplayPlace>> replay_places_;  // in the order of their beginning
+  std::deque<StatesQuestion> waiting_questions_;
   bool question_under_way_ = false;
   std::deque<Review> waiting_reviews_;
   bool review_under_way_ = false;

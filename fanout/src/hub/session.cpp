@@ -103,6 +103,13 @@ void Session::Join(const PhoenixMessage& message) {
     hub_.environment().shared.denials.Add((*refusal)["code"].get_ref<const std::string&>());
     return ReplyTo(message, false, *refusal);
   }
+  if (const int64_t wait_ms = hub_.environment().admission.AdmitJoin(hub_.NowMs()); wait_ms != 0) {
+    hub_.counters().rate_limited.Add();
+    hub_.environment().shared.storms.Add("joins");
+    Json error = ErrorJson("rate_limited", "too many clients join at the moment");
+    error["retry_after_ms"] = wait_ms;
+    return ReplyTo(message, false, error);
+  }
   auto parsed = ParseJoin(message.payload);
   if (!parsed.ok()) {
     hub_.environment().shared.denials.Add("bad_subscription");
@@ -220,6 +227,25 @@ int64_t Session::OnTimer() {
     }
   }
   return std::min(heartbeat_at_ms_, token_at_ms);
+}
+
+void Session::TellSlowConsumer() {
+  if (!joined_) return;
+  Json notice = ErrorJson("slow_consumer", "nothing was read for too long; connect again and resume");
+  notice["action"] = "reconnect";
+  notice["reconnect_after_ms"] = hub_.options().session.slow_reconnect_ms;
+  PushEvent("sync:error", notice);
+}
+
+void Session::TellGoingAway() {
+  if (!joined_) return;
+  const SessionLimits& limits = hub_.options().session;
+  Json notice = ErrorJson("going_away", "the server is shutting down; connect again and resume");
+  notice["action"] = "reconnect";
+  notice["reconnect_after_ms"] =
+      limits.reconnect_base_ms +
+      static_cast<int64_t>(RandomId() % static_cast<uint64_t>(limits.reconnect_jitter_ms + 1));
+  PushEvent("sync:error", notice);
 }
 
 // Says once that the token is about to expire. Only in a channel: outside of one nobody listens.

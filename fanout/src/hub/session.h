@@ -1,7 +1,7 @@
 // Session: one client's Phoenix channel, from its join to the end of its socket.
 //
 // It has no outgoing queue of updates: per topic a cursor, and whenever its socket can be written it takes the next
-// batch, round robin between topics that have one. Memory per session is constant, whatever the client's pace.
+// batch, in turns between topics that have one. Memory per session is constant, whatever the client's pace.
 // One thread, that of its hub; held by shared_ptr because answers from the database may come after its end.
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "base/token_bucket.h"
 #include "hub/hub.h"
 #include "hub/topic.h"
+#include "hub/turns.h"
 #include "wire/messages.h"
 #include "wire/phoenix.h"
 #include "wire/requests.h"
@@ -53,15 +54,20 @@ class Session : public std::enable_shared_from_this<Session> {
   // The next frame to send, or null. Answers first, then batches.
   FrameRef NextFrame();
   bool HasControlFrames() const { return !control_.empty(); }
-  bool HasFrames() const { return HasControlFrames() || ready_.first != nullptr; }
+  bool HasFrames() const { return HasControlFrames() || !ready_.empty(); }
   // False while so many answers wait to be sent that no more questions should be read.
   bool WantsInput() const { return control_.size() < hub_.options().session.max_waiting_answers; }
+  // What the socket says before it closes: why, and when to come back.
+  void TellSlowConsumer();
+  void TellGoingAway();
   // Heartbeats and token times. Returns when it wants to be called next (steady milliseconds).
   int64_t OnTimer();
 
   // -- from the hub
   void OnTopicAdvanced(Subscription* subscription);
   void OnPage(Subscription* subscription, const PageRef& page);
+  // The page it sends from is needed elsewhere; it asks for it again in its turn.
+  void GiveBackPage(Subscription* subscription) { ReleasePage(subscription); }
   // The journal had nothing after the subscription's cursor, or could not be read.
   void OnReplayGap(Subscription* subscription);
   // The subscription's place is in the topic's new epoch too: it goes on from there.
@@ -73,15 +79,6 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   static constexpr uint32_t kReplaySlots = 2;  // journal reads under way and pages held, over all topics
-
-  // A line of subscriptions, linked through Subscription::next.
-  struct Line {
-    Subscription* first = nullptr;
-    Subscription* last = nullptr;
-    void Push(Subscription* subscription);
-    Subscription* Pop();
-    void Remove(Subscription* subscription);
-  };
 
   // A join or subscribe that may have to wait for the database.
   struct PendingSubscribe {
@@ -129,17 +126,21 @@ class Session : public std::enable_shared_from_this<Session> {
   void FinishSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
   void RefuseStale(const PendingSubscribe& pending, const std::vector<StaleTopic>& stale);
   void AcceptSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states);
+  // A place for what has to be read from the journal; null in *place when nothing has. False when it is refused.
+  bool AdmitReplay(const PendingSubscribe& pending, const std::vector<TopicState>& states, ReplayPlaceRef* place);
+  void RefuseStorm(const PendingSubscribe& pending, const char* kind, int64_t retry_after_ms);
   void FailSubscribe(const PendingSubscribe& pending, const Json& error);
   Json JoinResponse(const std::vector<TopicPosition>& positions) const;
 
   // session_delivery.cpp: subscriptions and batches
   Subscription* Find(std::string_view topic) const;
-  void AddSubscription(const TopicRef& topic, uint64_t cursor, uint64_t goal, uint64_t epoch, uint32_t max_events);
+  void AddSubscription(const TopicRef& topic, const TopicPosition& position, uint32_t max_events,
+                       const ReplayPlaceRef& place);
   void RemoveSubscription(Subscription* subscription);
   void MakeReady(Subscription* subscription);
   FrameRef TakeBatch(Subscription* subscription);
-  template <typename At>
-  FrameRef CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at);
+  template <typename Cache, typename At>
+  FrameRef CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at);
   static bool HasWindow(const Subscription& subscription);
   static bool HasMore(const Subscription& subscription);
   static bool NeedsJournal(const Subscription& subscription);
@@ -152,8 +153,8 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionSocket& socket_;
   GrantRef grant_;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
-  Line ready_;
-  Line blocked_;
+  Turns ready_;
+  Turns blocked_;                  // that wait for a replay slot
   std::vector<FrameRef> control_;  // answers and notices; first in, first out
   PhoenixRef join_ref_;
   TokenBucket requests_;

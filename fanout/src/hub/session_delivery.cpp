@@ -6,32 +6,6 @@
 
 namespace oasync {
 
-void Session::Line::Push(Subscription* subscription) {
-  subscription->next = nullptr;
-  if (last != nullptr) {
-    last->next = subscription;
-  } else {
-    first = subscription;
-  }
-  last = subscription;
-}
-
-Subscription* Session::Line::Pop() {
-  Subscription* subscription = first;
-  first = subscription->next;
-  if (first == nullptr) last = nullptr;
-  subscription->next = nullptr;
-  return subscription;
-}
-
-void Session::Line::Remove(Subscription* subscription) {
-  Subscription* before = nullptr;
-  for (Subscription* it = first; it != subscription; it = it->next) before = it;
-  (before == nullptr ? first : before->next) = subscription->next;
-  if (last == subscription) last = before;
-  subscription->next = nullptr;
-}
-
 Subscription* Session::Find(std::string_view topic) const {
   for (const auto& subscription : subscriptions_) {
     if (subscription->topic->name == topic) return subscription.get();
@@ -39,15 +13,17 @@ Subscription* Session::Find(std::string_view topic) const {
   return nullptr;
 }
 
-void Session::AddSubscription(const TopicRef& topic, uint64_t cursor, uint64_t goal, uint64_t epoch,
-                              uint32_t max_events) {
+void Session::AddSubscription(const TopicRef& topic, const TopicPosition& position, uint32_t max_events,
+                              const ReplayPlaceRef& place) {
   auto subscription = std::make_unique<Subscription>();
   subscription->session = this;
   subscription->topic = topic;
-  subscription->sent = subscription->cursor = cursor;
-  subscription->goal = goal;
-  subscription->epoch = epoch;
+  subscription->sent = subscription->cursor = position.watermark;
+  subscription->goal = position.head;
+  subscription->epoch = position.epoch;
   subscription->max_events = max_events;
+  subscription->tier = topic->policy.qos;
+  if (NeedsJournal(*subscription)) subscription->place = place;
   hub_.Attach(subscription.get());
   subscriptions_.push_back(std::move(subscription));
   OnTopicAdvanced(subscriptions_.back().get());
@@ -75,6 +51,7 @@ void Session::OnTopicAdvanced(Subscription* subscription) {
 
 void Session::OnPage(Subscription* subscription, const PageRef& page) {
   subscription->page = page;  // takes over the slot of the read
+  subscription->page_at_ms = hub_.NowMs();
   MakeReady(subscription);
 }
 
@@ -85,8 +62,9 @@ void Session::OnReplayGap(Subscription* subscription) {
 
 void Session::DropStale(Subscription* subscription, StaleReason reason, const TopicState& state) {
   hub_.environment().shared.stale.Add(StaleReasonName(reason));
-  PushEvent("sync:error",
-            StaleCursorJson({{state.topic, reason, subscription->sent, state.floor, state.head, state.epoch}}));
+  PushEvent(
+      "sync:error",
+      StaleCursorJson({{state.topic, reason, subscription->sent, state.floor, state.head, state.epoch, state.policy}}));
   RemoveSubscription(subscription);
 }
 
@@ -109,7 +87,7 @@ FrameRef Session::NextFrame() {
     if (control_.empty()) control_.shrink_to_fit();
     return frame;
   }
-  while (ready_.first != nullptr) {
+  while (!ready_.empty()) {
     Subscription* subscription = ready_.Pop();
     subscription->state = Subscription::State::kIdle;
     FrameRef frame = TakeBatch(subscription);
@@ -151,14 +129,17 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
     FrameRef frame;
     if (subscription->page) {
       JournalPage* page = subscription->page.get();
-      frame = CutBatch(subscription, &page->frames, page->through(), [page](uint64_t watermark) -> const Event& {
-        return *page->events[watermark - page->after - 1];
-      });
-      if (subscription->cursor >= page->through()) {
+      const EventPage& events = *page->events;
+      subscription->page_at_ms = hub_.NowMs();
+      frame = CutBatch(subscription, &page->frames, events.through(),
+                       [&events](uint64_t watermark) -> const Event& { return events.At(watermark); });
+      if (subscription->cursor >= events.through()) {
         // The next page is read while this frame is on its way, unless another topic waits for the slot.
-        const bool others_wait = blocked_.first != nullptr;
+        const bool others_wait = !blocked_.empty();
         ReleasePage(subscription);
-        if (!others_wait && NeedsJournal(*subscription)) StartRead(subscription);
+        const bool goes_on = NeedsJournal(*subscription);
+        if (!goes_on) subscription->place.reset();
+        if (!others_wait && goes_on) StartRead(subscription);
       }
       if (frame) hub_.counters().journal_batches.Add();
     } else if (HasMore(*subscription) && !NeedsJournal(*subscription)) {
@@ -176,8 +157,8 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
 }
 
 // The next batch of a run of events that ends at `end`; null if there were only voids, which are passed then.
-template <typename At>
-FrameRef Session::CutBatch(Subscription* subscription, FrameCache* cache, uint64_t end, At at) {
+template <typename Cache, typename At>
+FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at) {
   const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_};
   FrameRef frame = cache->Find(key, subscription->goal);
   if (!frame) {
@@ -216,10 +197,16 @@ void Session::ReleasePage(Subscription* subscription) {
 
 void Session::FreeSlot() {
   --slots_in_use_;
-  if (blocked_.first == nullptr) return;
+  hub_.OnPageReleased();
+  if (blocked_.empty()) return;
   Subscription* subscription = blocked_.Pop();
   subscription->state = Subscription::State::kIdle;
-  MakeReady(subscription);
+  // The slot is for this one: made ready only, it could lose it to a hotter topic, again and again.
+  if (HasMore(*subscription) && NeedsJournal(*subscription) && !subscription->page) {
+    StartRead(subscription);
+  } else {
+    MakeReady(subscription);
+  }
 }
 
 }  // namespace oasync

@@ -9,9 +9,8 @@ namespace {
 
 // How old a topic's floor may be to be believed without asking the database again.
 constexpr int64_t kFloorTrustedMs = 1000;
-// What clients are told to wait before they connect again.
-constexpr int kBackoffBaseMs = 400;
-constexpr int kBackoffJitterMs = 250;
+// What a client is told to wait when the server holds no more topics: by then some have gone.
+constexpr int64_t kTopicsRetryMs = 10000;
 
 const std::vector<SharedHistory> kNothingShared;
 
@@ -29,6 +28,10 @@ Verdict Judge(const RequestedCursor& cursor, const TopicState& state, const std:
     *reason = StaleReason::kCursorAheadOfHead;
   } else if (cursor.watermark < state.floor) {
     *reason = StaleReason::kRetentionFloorBreach;
+  } else if (cursor.watermark > state.floor && state.head > cursor.watermark && state.policy.replay_budget != 0 &&
+             state.head - cursor.watermark > state.policy.replay_budget) {
+    // Not from the floor itself: who asks for everything retained has nothing else to begin with.
+    *reason = StaleReason::kReplayBudgetExceeded;
   } else {
     return Verdict::kFine;
   }
@@ -103,7 +106,9 @@ bool Session::CheckTopics(const PendingSubscribe& pending) {
 void Session::BeginSubscribe(const std::shared_ptr<PendingSubscribe>& pending) {
   std::vector<std::string> names;
   for (const auto& topic : pending->request.topics) {
-    pending->topics.push_back(hub_.Acquire(topic.name));
+    TopicRef held = hub_.Acquire(topic.name);
+    if (!held) return RefuseStorm(*pending, "topics", kTopicsRetryMs);
+    pending->topics.push_back(std::move(held));
     names.push_back(topic.name);
   }
   std::vector<TopicState> states;
@@ -171,7 +176,7 @@ bool Session::StatesAreKnown(const PendingSubscribe& pending, std::vector<TopicS
     if (!in_window && !floor_is_fresh) return false;
     if (cursor && (cursor->watermark > topic.head || (cursor->epoch != 0 && cursor->epoch != topic.epoch)))
       return false;
-    states->push_back({topic.name, topic.head, topic.floor, topic.epoch});
+    states->push_back({topic.name, topic.head, topic.floor, topic.epoch, 0, topic.policy});
   }
   return true;
 }
@@ -185,7 +190,7 @@ void Session::FinishSubscribe(const PendingSubscribe& pending, const std::vector
     if (cursor && Judge(*cursor, states[i], found == pending.histories.end() ? kNothingShared : found->second,
                         &reason) == Verdict::kStale) {
       const TopicState& state = states[i];
-      stale.push_back({state.topic, reason, cursor->watermark, state.floor, state.head, state.epoch});
+      stale.push_back({state.topic, reason, cursor->watermark, state.floor, state.head, state.epoch, state.policy});
     }
   }
   if (stale.empty()) {
@@ -209,7 +214,37 @@ void Session::RefuseStale(const PendingSubscribe& pending, const std::vector<Sta
   PushEvent("sync:error", body);
 }
 
+bool Session::AdmitReplay(const PendingSubscribe& pending, const std::vector<TopicState>& states,
+                          ReplayPlaceRef* place) {
+  bool replays = false;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const Topic& topic = *pending.topics[i];
+    const auto& cursor = pending.request.topics[i].cursor;
+    const bool has_window = topic.following && topic.epoch == states[i].epoch;
+    const uint64_t needed_from = cursor ? cursor->watermark : states[i].floor;
+    if (needed_from < (has_window ? topic.window.base() : states[i].head)) replays = true;
+  }
+  if (!replays) return true;
+  int64_t retry_after_ms = 0;
+  *place = hub_.AdmitReplay(&retry_after_ms);
+  if (*place) return true;
+  RefuseStorm(pending, "replays", retry_after_ms);
+  return false;
+}
+
+// What is too much at the moment is refused with a time to come back, each client with another.
+void Session::RefuseStorm(const PendingSubscribe& pending, const char* kind, int64_t retry_after_ms) {
+  hub_.counters().rate_limited.Add();
+  hub_.environment().shared.storms.Add(kind);
+  Json error = ErrorJson("rate_limited", "the server takes on no more at the moment");
+  error["retry_after_ms"] = retry_after_ms;
+  if (pending.is_join) joined_ = false;
+  FailSubscribe(pending, error);
+}
+
 void Session::AcceptSubscribe(const PendingSubscribe& pending, const std::vector<TopicState>& states) {
+  ReplayPlaceRef place;
+  if (!AdmitReplay(pending, states, &place)) return;
   std::vector<TopicPosition> positions;
   Json names = Json::array();
   for (size_t i = 0; i < states.size(); ++i) {
@@ -233,7 +268,7 @@ void Session::AcceptSubscribe(const PendingSubscribe& pending, const std::vector
   if (pending.request.replay_batch_size != 0) max_events = std::min(max_events, pending.request.replay_batch_size);
   for (size_t i = 0; i < states.size(); ++i) {
     if (Subscription* earlier = Find(states[i].topic)) RemoveSubscription(earlier);
-    AddSubscription(pending.topics[i], positions[i].watermark, states[i].head, states[i].epoch, max_events);
+    AddSubscription(pending.topics[i], positions[i], max_events, place);
   }
 }
 
@@ -242,6 +277,7 @@ void Session::FailSubscribe(const PendingSubscribe& pending, const Json& error) 
 }
 
 Json Session::JoinResponse(const std::vector<TopicPosition>& positions) const {
+  const SessionLimits& limits = hub_.options().session;
   Json topics = Json::array();
   for (const auto& position : positions) topics.push_back(position.topic);
   return {{"subscription_id", SubscriptionId()},
@@ -249,8 +285,8 @@ Json Session::JoinResponse(const std::vector<TopicPosition>& positions) const {
           {"topics", std::move(topics)},
           {"current_watermarks", CursorsJson(positions)},
           {"head_watermarks", HeadsJson(positions)},
-          {"heartbeat_interval_ms", hub_.options().session.heartbeat_interval_ms},
-          {"reconnect_backoff_ms", {{"base", kBackoffBaseMs}, {"jitter", kBackoffJitterMs}}}};
+          {"heartbeat_interval_ms", limits.heartbeat_interval_ms},
+          {"reconnect_backoff_ms", {{"base", limits.reconnect_base_ms}, {"jitter", limits.reconnect_jitter_ms}}}};
 }
 
 }  // namespace oasync

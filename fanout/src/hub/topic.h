@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "event.h"
+#include "hub/admission.h"
 #include "hub/frame_cache.h"
+#include "hub/page_cache.h"
 #include "hub/window.h"
+#include "source.h"
 
 namespace oasync {
 
@@ -18,16 +21,15 @@ class Session;
 struct Subscription;
 struct Topic;
 
-// A run of journal events, read once for everybody who stood at the same place.
+// One loop's view of a page of the journal: its events are every loop's, its frames this loop's.
 struct JournalPage {
-  uint64_t after = 0;  // the first event is after + 1
-  std::vector<EventRef> events;
-  FrameCache frames;
-  uint64_t through() const { return after + events.size(); }
+  explicit JournalPage(EventPageRef event_page) : events(std::move(event_page)) {}
+  const EventPageRef events;
+  FrameCache<8> frames;
 };
 using PageRef = std::shared_ptr<JournalPage>;
 
-// A journal read on its way, and the subscriptions that wait for it.
+// A question to the page cache on its way, and the subscriptions that wait for its answer.
 struct JournalRead {
   uint64_t after = 0;
   uint64_t epoch = 0;  // of the subscriptions that wait
@@ -45,6 +47,7 @@ struct Subscription {
   uint32_t max_events = 0;  // in a batch
   uint32_t index_in_topic = 0;
   PageRef page;                       // being sent from; holds a replay slot of the session
+  int64_t page_at_ms = 0;             // when a frame was last taken from it, or it came
   std::shared_ptr<JournalRead> read;  // waited for; holds a replay slot of the session
   Subscription* next = nullptr;       // in the session's ready or blocked line
   enum class State : uint8_t {
@@ -53,7 +56,9 @@ struct Subscription {
     kBlocked,  // has to read the journal, but the session has no replay slot free
   };
   State state = State::kIdle;
-  bool waits_for_retry = false;  // the journal had a gap or could not be read
+  bool waits_for_retry = false;   // the journal had a gap or could not be read
+  ReplayPlaceRef place;           // while it is a replay that counts
+  QosTier tier = QosTier::kWarm;  // as it was at subscribe
 };
 
 struct Topic {
@@ -65,11 +70,13 @@ struct Topic {
   uint64_t epoch = 0;      // 0 until known
   uint64_t head = 0;       // last watermark known of
   uint64_t floor = 0;
+  TopicPolicy policy;
   int64_t floor_at_ms = 0;  // when floor was read; 0 never
   Window window;
-  FrameCache frames;  // of the window
+  FrameCache<4> frames;  // of the window
   std::vector<Subscription*> subscriptions;
   std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<JournalRead>> reads;  // under way, by epoch and `after`
+  std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<JournalPage>> pages;  // in use here, by epoch and `after`
   int64_t idle_since_ms = 0;                                                  // when the last subscription left
   int64_t retry_at_ms = 0;  // when waits_for_retry ends; 0 when nobody waits
   int32_t retry_delay_ms = 0;

@@ -11,10 +11,10 @@ void Window::Reset(uint64_t base) {
 }
 
 void Window::Append(EventRef event) {
-  bytes_ += Weight(*event);
+  bytes_ += WeightOf(*event);
   events_.push_back(std::move(event));
   while (events_.size() > max_events_ || bytes_ > max_bytes_) {
-    bytes_ -= Weight(*events_.front());
+    bytes_ -= WeightOf(*events_.front());
     events_.pop_front();
     ++base_;
   }

@@ -28,9 +28,6 @@ class Window {
   size_t bytes() const { return bytes_; }
 
  private:
-  static size_t Weight(const Event& event) {
-    return sizeof(Event) + event.topic.size() + event.proto.size() + event.json.size();
-  }
   const size_t max_events_;
   const size_t max_bytes_;
   std::deque<EventRef> events_;

@@ -15,6 +15,10 @@ namespace {
 constexpr int64_t kHubTickMs = 100;
 // What libwebsockets sends at once of what it holds; it goes back to the poller after each.
 constexpr size_t kTxPacketBytes = 1048576;
+// How long one turn may work on what other threads sent before the sockets are served.
+constexpr int64_t kTurnMs = 5;
+// Events of one task; a burst is several.
+constexpr size_t kEventsAtOnce = 1000;
 
 }  // namespace
 
@@ -57,7 +61,7 @@ Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd)
         spdlog::warn("accept failed: {}", std::strerror(error));
       });
   hub_ = std::make_unique<Hub>(
-      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source,
+      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source, shared_.pages, shared_.admission,
                                          [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
                                          shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
 }
@@ -100,6 +104,7 @@ std::string Loop::Create() {
 Loop::~Loop() {
   listener_.reset();
   if (context_ != nullptr) lws_context_destroy(context_);
+  due_.clear();
   // What is destroyed by now has left the hub.
   hub_.reset();
   {
@@ -123,13 +128,29 @@ void Loop::Join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Loop::BeginShutdown(int64_t deadline_ms) {
-  inbox_->Post([this, deadline_ms] {
+void Loop::BeginShutdown(int64_t spread_ms, int64_t deadline_ms) {
+  inbox_->Post([this, spread_ms, deadline_ms] {
     listener_->Stop();
-    end_at_ms_ = shared_.clock.SteadyMs() + deadline_ms;
-    for (Socket* socket : sockets_) socket->GoAway();
+    shutdown_at_ms_ = shared_.clock.SteadyMs();
+    spread_ms_ = spread_ms;
+    end_at_ms_ = shutdown_at_ms_ + spread_ms + deadline_ms;
+    leaving_of_ = sockets_.size();
+    SendAway(shutdown_at_ms_);
     EndIfEmpty();
   });
+}
+
+// Closes as many sockets as should be closed by now; all that are left when the time is over.
+void Loop::SendAway(int64_t now) {
+  const int64_t elapsed = now - shutdown_at_ms_;
+  const bool everyone = elapsed >= spread_ms_;
+  const size_t target = everyone ? 0 : leaving_of_ * static_cast<size_t>(elapsed) / static_cast<size_t>(spread_ms_);
+  for (Socket* socket : sockets_) {
+    if (!everyone && sent_away_ >= target) return;
+    if (std::exchange(socket->is_leaving, true)) continue;
+    ++sent_away_;
+    socket->GoAway();
+  }
 }
 
 void Loop::PostFollowing(TopicState state) {
@@ -137,7 +158,15 @@ void Loop::PostFollowing(TopicState state) {
 }
 
 void Loop::PostEvents(std::vector<EventRef> events) {
-  inbox_->Post([this, events = std::move(events)] { hub_->OnEvents(events); });
+  if (events.size() <= kEventsAtOnce) {
+    inbox_->Post([this, events = std::move(events)] { hub_->OnEvents(events); });
+    return;
+  }
+  for (size_t first = 0; first < events.size(); first += kEventsAtOnce) {
+    const auto begin = events.begin() + static_cast<ptrdiff_t>(first);
+    const auto end = events.begin() + static_cast<ptrdiff_t>(std::min(events.size(), first + kEventsAtOnce));
+    inbox_->Post([this, some = std::vector<EventRef>(begin, end)] { hub_->OnEvents(some); });
+  }
 }
 
 void Loop::Add(Socket* socket) {
@@ -176,7 +205,16 @@ void Loop::Accept(int fd) {
 }
 
 void Loop::DrainInbox() {
-  inbox_->tasks.Drain([](const std::function<void()>& task) { task(); });
+  inbox_->tasks.Drain([this](std::function<void()>&& task) { due_.push_back(std::move(task)); });
+  const int64_t begun = shared_.clock.SteadyMs();
+  while (!due_.empty()) {
+    const std::function<void()> task = std::move(due_.front());
+    due_.pop_front();
+    task();
+    if (shared_.clock.SteadyMs() - begun >= kTurnMs) break;
+  }
+  // The rest after the sockets had their turn.
+  if (!due_.empty()) ev_async_send(ev_, &inbox_->wake);
 }
 
 void Loop::FlushSockets() {
@@ -194,6 +232,7 @@ void Loop::OnTick() {
     next_hub_tick_ms_ = now + kHubTickMs;
     hub_->Tick();
   }
+  if (end_at_ms_ != 0) SendAway(now);
   EndIfEmpty();
 }
 

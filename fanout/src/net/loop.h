@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,9 +53,9 @@ class Loop final : public LoopPort {
   std::string Create();
   // Starts the thread.
   void Start();
-  // Stops accepting, closes every socket with 1001 and ends the thread when all are gone or the deadline is over.
-  // Any thread.
-  void BeginShutdown(int64_t deadline_ms);
+  // Stops accepting, closes the sockets with 1001, one after the other over `spread_ms`, and ends the thread when all
+  // are gone or `deadline_ms` after that. Any thread.
+  void BeginShutdown(int64_t spread_ms, int64_t deadline_ms);
   void Join();
 
   // -- LoopPort
@@ -78,6 +79,7 @@ class Loop final : public LoopPort {
   void DrainInbox();
   void FlushSockets();
   void OnTick();
+  void SendAway(int64_t now);
   void EndIfEmpty();
 
   ServerShared& shared_;
@@ -93,7 +95,12 @@ class Loop final : public LoopPort {
   std::vector<Socket*> to_flush_;
   ev_timer tick_{};
   ev_prepare before_poll_{};
-  int64_t end_at_ms_ = 0;  // 0 until the shutdown begins
+  std::deque<std::function<void()>> due_;  // from the inbox, for the next turns
+  int64_t end_at_ms_ = 0;                  // 0 until the shutdown begins
+  int64_t shutdown_at_ms_ = 0;
+  int64_t spread_ms_ = 0;
+  size_t leaving_of_ = 0;  // sockets when the shutdown began
+  size_t sent_away_ = 0;
   int64_t next_hub_tick_ms_ = 0;
   std::thread thread_;
 };

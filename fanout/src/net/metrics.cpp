@@ -36,13 +36,12 @@ constexpr Described kCells[] = {
     {&LoopCounters::frames_sent, "frames_sent_total", "Frames sent, of every kind", false},
     {&LoopCounters::bytes_sent, "bytes_sent_total", "Bytes of frames sent", false},
     {&LoopCounters::frames_encoded, "batches_encoded_total", "Batches built; the others were shared", false},
-    {&LoopCounters::journal_reads, "journal_reads_total", "Reads of journal pages", false},
-    {&LoopCounters::journal_read_errors, "journal_read_errors_total", "Failed reads of journal pages", false},
     {&LoopCounters::replay_gap_waits, "replay_gap_waits_total", "Replays that had to wait for the journal", false},
     {&LoopCounters::heartbeats_sent, "heartbeats_sent_total", "sync:heartbeat pushes", false},
     {&LoopCounters::heartbeats_received, "heartbeats_received_total", "Heartbeats from clients", false},
     {&LoopCounters::silent_closed, "silent_closed_total", "Sockets closed because the client was silent", false},
     {&LoopCounters::slow_closed, "slow_closed_total", "Sockets closed because nothing could be written", false},
+    {&LoopCounters::slow_strikes, "slow_strikes_total", "Times that a socket took no byte for the stall time", false},
     {&LoopCounters::handshake_timeouts, "handshake_timeouts_total", "Connections that never became WebSockets", false},
     {&LoopCounters::malformed, "malformed_frames_total", "Sockets closed for a frame that is no message", false},
     {&LoopCounters::oversized, "oversized_frames_total", "Sockets closed for a message over the limit", false},
@@ -97,6 +96,22 @@ MetricFamily CommitToSocket(const MetricsSources& sources) {
   metric.histogram.sample_sum = sum_us / kUsPerSecond;
   family.metric.push_back(std::move(metric));
   return family;
+}
+
+void AddPages(const PageCache& pages, std::vector<MetricFamily>* families) {
+  const PageCacheStats& stats = pages.stats();
+  const auto add = [&](const char* name, const char* help, uint64_t value, MetricType type = MetricType::Counter) {
+    families->push_back(Family(name, help, type));
+    AddValue(&families->back(), static_cast<double>(value));
+  };
+  add("journal_reads_total", "Reads of journal pages", stats.reads);
+  add("journal_read_errors_total", "Failed reads of journal pages", stats.errors);
+  add("page_cache_hits_total", "Replays that found their page in memory", stats.hits);
+  add("page_cache_joined_total", "Replays that joined a read under way", stats.joined);
+  add("page_cache_waits_total", "Replays that waited for memory or for other reads", stats.waited);
+  add("page_cache_evictions_total", "Pages dropped to make room", stats.evictions);
+  add("page_cache_waiting", "Replays that wait for memory or for other reads now", stats.waiting, MetricType::Gauge);
+  add("page_cache_bytes", "Bytes of journal pages in memory, those in use included", pages.bytes(), MetricType::Gauge);
 }
 
 void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families) {
@@ -161,8 +176,14 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials));
   families.push_back(
       Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
+  families.push_back(Labelled("storms_refused_total", "Requests refused because there were too many at the moment",
+                              "kind", sources.shared.storms));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
   families.push_back(CommitToSocket(sources));
+  AddPages(*sources.pages, &families);
+  MetricFamily replays = Family("replays", "Subscribes under way that read the journal", MetricType::Gauge);
+  AddValue(&replays, sources.admission->replays());
+  families.push_back(std::move(replays));
   AddTail(sources, &families);
   if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));
   for (const auto& extra : sources.extras()) {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "hub/admission.h"
+#include "hub/page_cache.h"
 #include "hub/router.h"
 #include "settings.h"
 
@@ -16,6 +18,8 @@ struct MetricsSources {
   std::vector<std::unique_ptr<LoopCounters>> loops;
   SharedCounters shared;
   const Router* router = nullptr;
+  const PageCache* pages = nullptr;
+  const Admission* admission = nullptr;
   // The database side's own counters, as (name without the prefix, help, is a gauge, value).
   struct Extra {
     std::string name;

@@ -20,6 +20,8 @@ struct ServerShared {
   const TokenVerifier& verifier;
   const Clock& clock;
   Source& source;
+  PageCache& pages;
+  Admission& admission;
   Router& router;
   MetricsSources& metrics;           // each loop writes its own counters
   std::function<bool()> ready;       // any thread

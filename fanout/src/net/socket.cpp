@@ -155,6 +155,7 @@ int Socket::OnPeerClose(std::string_view payload) {
 
 int Socket::OnWritable() {
   waiting_since_ms_ = 0;
+  strikes_ = 0;
   if (state_ != State::kOpen) return 0;
   if (!SendSome()) return -1;
   if (IsReadyToClose() && waiting_since_ms_ == 0) return CloseNow();
@@ -319,6 +320,7 @@ void Socket::Kill(const char* reason) {
 
 void Socket::GoAway() {
   if (state_ == State::kOpen) {
+    session_->TellGoingAway();
     Close(kCloseGoingAway, "server is going away");
   } else if (state_ == State::kHandshake) {
     Kill("shutdown");
@@ -334,7 +336,7 @@ void Socket::OnDeadline() {
   if (state_ == State::kClosing) return Kill("no answer to close");
   const int64_t timeout = loop_.shared().config.client_timeout_ms;
   int64_t next = now + timeout / 4;
-  if (waiting_since_ms_ != 0) CheckStall(now);
+  if (waiting_since_ms_ != 0 && close_code_ == 0) CheckStall(now);
   if (state_ != State::kOpen) return;
   if (close_code_ != 0) {
     if (now >= close_at_ms_) return Kill("the close frame cannot be sent");
@@ -354,22 +356,33 @@ void Socket::OnDeadline() {
   if (now >= session_at_ms_) session_at_ms_ = session_->OnTimer();
   if (close_code_ != 0) return;  // armed for that
   next = std::min({next, session_at_ms_, std::max(now + 1, last_input_ms_ + timeout)});
+  if (waiting_since_ms_ != 0) {
+    next = std::min(next, std::max(now + 1, waiting_since_ms_ + loop_.shared().config.stall_ms));
+  }
   loop_.wheel().Arm(this, next);
 }
 
-// A socket that takes no byte for the timeout is given up. Room in it is announced only when a whole frame is out, so
-// progress within a frame is looked for in the acknowledged bytes.
+// A socket that takes no byte for the stall time has a strike; one with too many in a row is closed. Room in it is
+// announced only when a whole frame is out, so progress within a frame is looked for in the acknowledged bytes: who
+// takes any is slow, and that is allowed.
 void Socket::CheckStall(int64_t now) {
+  const Config& config = loop_.shared().config;
   const uint64_t acknowledged = AcknowledgedBytes(lws_get_socket_fd(wsi_));
   if (acknowledged != acknowledged_bytes_) {
     acknowledged_bytes_ = acknowledged;
     waiting_since_ms_ = now;
+    strikes_ = 0;
     return;
   }
-  if (now - waiting_since_ms_ < loop_.shared().config.client_timeout_ms) return;
+  if (now - waiting_since_ms_ < config.stall_ms) return;
+  waiting_since_ms_ = now;
+  loop_.counters().slow_strikes.Add();
+  if (++strikes_ < config.stall_strikes) return;
   loop_.counters().slow_closed.Add();
   loop_.shared().metrics.shared.closed.Add("slow");
-  Kill("takes no bytes");
+  // What it is told goes out if it reads again within the time that a close may take.
+  session_->TellSlowConsumer();
+  Close(kClosePolicy, "slow consumer");
 }
 
 }  // namespace oasync

@@ -53,6 +53,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   // Place in the loop's lists.
   size_t index = 0;
   bool is_flush_pending = false;
+  bool is_leaving = false;  // GoAway was called
 
  private:
   enum class State : uint8_t { kHandshake, kOpen, kClosing };
@@ -94,6 +95,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   int64_t waiting_since_ms_ = 0;     // for room in the socket; 0 when not
   uint64_t acknowledged_bytes_ = 0;  // when that was last looked at
   uint16_t close_code_ = 0;
+  uint8_t strikes_ = 0;  // stall times in a row in which no byte was acknowledged
   State state_ = State::kHandshake;
   bool counted_ = false;  // in ServerShared::websockets
   bool input_paused_ = false;

@@ -8,6 +8,8 @@ const char* StaleReasonName(StaleReason reason) {
   switch (reason) {
     case StaleReason::kRetentionFloorBreach:
       return "retention_floor_breach";
+    case StaleReason::kReplayBudgetExceeded:
+      return "replay_budget_exceeded";
     case StaleReason::kCursorAheadOfHead:
       return "cursor_ahead_of_head";
     case StaleReason::kEpochDiverged:
@@ -15,6 +17,32 @@ const char* StaleReasonName(StaleReason reason) {
   }
   return "";
 }
+
+namespace {
+
+const char* TierName(QosTier tier) {
+  switch (tier) {
+    case QosTier::kCold:
+      return "cold";
+    case QosTier::kWarm:
+      return "warm";
+    case QosTier::kHot:
+      return "hot";
+  }
+  return "";
+}
+
+// Where a client takes up a topic that it cannot resume.
+Json SnapshotJson(const StaleTopic& topic) {
+  if (topic.reason == StaleReason::kReplayBudgetExceeded) {
+    // From the journal it would be more than what was too much.
+    return {{"source", "documents"}, {"epoch", WatermarkJson(topic.epoch)}};
+  }
+  // What can be had without a document store: everything retained, from the floor, in the current epoch.
+  return {{"source", "journal"}, {"resume_after", WatermarkJson(topic.floor)}, {"epoch", WatermarkJson(topic.epoch)}};
+}
+
+}  // namespace
 
 Json WatermarkJson(uint64_t watermark) {
   if (watermark > kMaxJsonInteger) return std::to_string(watermark);
@@ -60,21 +88,17 @@ Json StaleCursorJson(const std::vector<StaleTopic>& stale) {
     const char* reason = StaleReasonName(topic.reason);
     if (std::find(reasons.begin(), reasons.end(), reason) == reasons.end()) reasons.push_back(reason);
     const uint64_t lag = topic.head > topic.resume_after ? topic.head - topic.resume_after : 0;
-    topics.push_back({{"topic", topic.topic},
-                      {"reason", reason},
-                      {"resume_after", WatermarkJson(topic.resume_after)},
-                      {"retention_floor", WatermarkJson(topic.floor)},
-                      {"head_watermark", WatermarkJson(topic.head)},
-                      {"replay_lag", WatermarkJson(lag)},
-                      {"replay_budget_events", nullptr},  // no budget is set for the topic
-                      {"qos_tier", "warm"}});
-    // What can be had without a document store: everything retained, from the floor, in the current epoch.
-    plan.push_back({{"topic", topic.topic},
-                    {"head_watermark", WatermarkJson(topic.head)},
-                    {"snapshot",
-                     {{"source", "journal"},
-                      {"resume_after", WatermarkJson(topic.floor)},
-                      {"epoch", WatermarkJson(topic.epoch)}}}});
+    topics.push_back(
+        {{"topic", topic.topic},
+         {"reason", reason},
+         {"resume_after", WatermarkJson(topic.resume_after)},
+         {"retention_floor", WatermarkJson(topic.floor)},
+         {"head_watermark", WatermarkJson(topic.head)},
+         {"replay_lag", WatermarkJson(lag)},
+         {"replay_budget_events", topic.policy.replay_budget == 0 ? Json() : WatermarkJson(topic.policy.replay_budget)},
+         {"qos_tier", TierName(topic.policy.qos)}});
+    plan.push_back(
+        {{"topic", topic.topic}, {"head_watermark", WatermarkJson(topic.head)}, {"snapshot", SnapshotJson(topic)}});
   }
   Json body = ErrorJson("stale_cursor", "the cursor cannot be resumed; take a snapshot and subscribe again");
   body["full_resync_required"] = true;

@@ -6,12 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "source.h"
 #include "wire/phoenix.h"
 
 namespace oasync {
 
-enum class StaleReason : uint8_t { kRetentionFloorBreach, kCursorAheadOfHead, kEpochDiverged };
-inline constexpr size_t kStaleReasons = 3;
+enum class StaleReason : uint8_t { kRetentionFloorBreach, kReplayBudgetExceeded, kCursorAheadOfHead, kEpochDiverged };
+inline constexpr size_t kStaleReasons = 4;
 const char* StaleReasonName(StaleReason reason);
 
 // A cursor that cannot be resumed, and what the journal has instead.
@@ -22,6 +23,7 @@ struct StaleTopic {
   uint64_t floor = 0;
   uint64_t head = 0;
   uint64_t epoch = 0;
+  TopicPolicy policy;
 };
 
 // One topic of a subscription: where the client stands and where the topic ends.

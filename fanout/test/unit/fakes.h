@@ -77,7 +77,8 @@ class FakeSource final : public Source {
       ReadResult<std::vector<TopicState>> result;
       result.error = error;
       for (const auto& topic : topics) {
-        if (result.ok()) result.value.push_back({topic, journal[topic].size(), floors[topic], epoch});
+        if (result.ok())
+          result.value.push_back({topic, journal[topic].size(), floors[topic], epoch, 0, policies[topic]});
       }
       done(std::move(result));
     });
@@ -99,7 +100,8 @@ class FakeSource final : public Source {
       ReadResult<std::vector<EventRef>> result;
       result.error = error;
       const auto& events = journal[topic];
-      for (uint64_t w = after + 1; result.ok() && w <= events.size() && result.value.size() < max_events; ++w) {
+      const size_t most = std::min(max_events, max_per_read);
+      for (uint64_t w = after + 1; result.ok() && w <= events.size() && result.value.size() < most; ++w) {
         if (w <= floors[topic] || w == hidden) break;
         result.value.push_back(events[w - 1]);
       }
@@ -126,8 +128,10 @@ class FakeSource final : public Source {
   std::map<std::string, std::vector<EventRef>> journal;
   std::map<std::string, uint64_t> floors;
   std::map<std::string, std::vector<SharedHistory>> histories;
+  std::map<std::string, TopicPolicy> policies;
   uint64_t epoch = 1;
-  uint64_t hidden = 0;  // a watermark that is not visible yet
+  uint64_t hidden = 0;                 // a watermark that is not visible yet
+  uint32_t max_per_read = UINT32_MAX;  // as when events are large
   std::string error;
   int heads_reads = 0;
   std::vector<std::pair<std::string, uint64_t>> reads;
@@ -206,10 +210,12 @@ class HubFixture {
  public:
   explicit HubFixture(HubOptions options = {})
       : feed(source),
+        pages(options.PageOptions(), source),
+        admission(options.admission, clock.steady_ms),
         verifier(TestKeyring(), {"openagents", "oa-sync"}),
-        hub(options,
-            HubEnvironment{feed, source, [this](std::function<void()> task) { tasks.push_back(std::move(task)); },
-                           clock, verifier, counters, shared}) {}
+        hub(options, HubEnvironment{feed, source, pages, admission,
+                                    [this](std::function<void()> task) { tasks.push_back(std::move(task)); }, clock,
+                                    verifier, counters, shared}) {}
 
   // Lets the database answer and the loop run until nothing is left to do.
   void Settle() {
@@ -259,7 +265,7 @@ class HubFixture {
 
   // The tail's word.
   void Following(const std::string& topic, uint64_t head) {
-    hub.OnFollowing({topic, head, source.floors[topic], source.epoch});
+    hub.OnFollowing({topic, head, source.floors[topic], source.epoch, 0, source.policies[topic]});
   }
   void Live(const std::string& topic, std::string payload = R"({"a":1})", Op op = Op::kUpsert) {
     hub.OnEvents({source.Append(topic, std::move(payload), op)});
@@ -268,6 +274,8 @@ class HubFixture {
   FakeClock clock;
   FakeSource source;
   FakeFeed feed;
+  PageCache pages;
+  Admission admission;
   TokenVerifier verifier;
   LoopCounters counters;
   SharedCounters shared;
