@@ -32,17 +32,88 @@ void AddNumber(CLI::App* app, const char* flag, T& value, int64_t low, int64_t h
 }
 
 // "127.0.0.1:4400", "[::1]:4400", ":4400"; empty when it was understood.
-std::string SplitListen(const std::string& text, Config* config) {
+std::string SplitListen(const std::string& flag, const std::string& text, std::string* host, uint16_t* port) {
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return "--listen: not HOST:PORT";
-  std::string host = text.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (colon == std::string::npos) return flag + ": not HOST:PORT";
+  std::string name = text.substr(0, colon);
+  if (name.size() >= 2 && name.front() == '[' && name.back() == ']') name = name.substr(1, name.size() - 2);
   const char* first = text.data() + colon + 1;
   const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(first, last, config->listen_port);
-  if (error != std::errc() || end != last || first == last) return "--listen: no valid port";
-  config->listen_host = host.empty() ? "0.0.0.0" : host;
+  const auto [end, error] = std::from_chars(first, last, *port);
+  if (error != std::errc() || end != last || first == last) return flag + ": no valid port";
+  *host = name.empty() ? "0.0.0.0" : name;
   return {};
+}
+
+// What is a string on the command line and something else in the program.
+struct Texts {
+  std::string listen = "127.0.0.1:4400";
+  std::string admin_listen = "127.0.0.1:4401";
+  std::vector<std::string> trusted_proxies;
+  std::string tail = "auto";
+  std::string log_format = "text";
+};
+
+// Empty when all were understood.
+std::string Understand(const Texts& texts, Config* config) {
+  std::string error = SplitListen("--listen", texts.listen, &config->listen_host, &config->listen_port);
+  if (!error.empty()) return error;
+  config->admin_listens = texts.admin_listen != "off";
+  if (config->admin_listens) {
+    error = SplitListen("--admin-listen", texts.admin_listen, &config->admin_host, &config->admin_port);
+    if (!error.empty()) return error;
+  }
+  for (const std::string& network : texts.trusted_proxies) {
+    if (!config->trusted_proxies.Add(network)) return "--trusted-proxy: not an address or network";
+  }
+  config->tail_auto = texts.tail == "auto";
+  config->log_json = texts.log_format == "json";
+  for (auto& origin : config->allowed_origins) origin = NormalizeOrigin(origin);
+  return {};
+}
+
+void AddServerSettings(CLI::App* app, Config* config, Texts* texts) {
+  static constexpr char kGroup[] = "Server";
+  Add(app, "--listen", texts->listen, "HOST:PORT to listen on; port 0 takes any free one", kGroup);
+  Add(app, "--admin-listen", texts->admin_listen,
+      "HOST:PORT of metrics, readiness in detail and revocation; port 0 takes any free one, off: none", kGroup);
+  AddNumber(app, "--loops", config->loops, 1, 1024, "Event loops (threads); default: one per core", kGroup);
+  AddNumber(app, "--loop-stall-ms", config->loop_stall_ms, 1000, 3600000,
+            "/healthz is 503 when a loop has not turned for so long", kGroup);
+  AddNumber(app, "--memory-limit-mb", config->memory_limit_mb, 0, 1 << 30,
+            "New WebSockets are refused while the process is larger; 0: no limit", kGroup);
+  Add(app, "--log-level", config->log_level, "What to log", kGroup)
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
+  Add(app, "--log-format", texts->log_format, "How to log, to stderr", kGroup)->check(CLI::IsMember({"text", "json"}));
+}
+
+void AddTlsSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "TLS";
+  Add(app, "--tls-cert", config->tls_certificate,
+      "File with the certificate and its chain (PEM): TLS on both listeners. Read again when it changes", kGroup);
+  Add(app, "--tls-key", config->tls_key, "File with its private key (PEM)", kGroup);
+  Add(app, "--admin-client-ca", config->admin_client_ca,
+      "File with the authorities (PEM) of the certificates that clients of the admin listener must show", kGroup);
+}
+
+void AddHttpSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "HTTP";
+  DocumentLimits& documents = config->documents;
+  AddNumber(app, "--http-timeout-ms", config->http_timeout_ms, 100, 3600000,
+            "From a whole request to the last byte of its answer", kGroup);
+  AddNumber(app, "--http-max-body-bytes", config->http_max_body_bytes, 0, 16777216, "Largest body of a request",
+            kGroup);
+  AddNumber(app, "--http-max-answers", documents.max_answers, 1, 65536,
+            "Snapshots, documents and heads under way; more get 503", kGroup);
+  AddNumber(app, "--http-requests-per-second", config->clients.requests_per_second, 0, 1000000,
+            "Requests of one address, twice as many at once; more get 429; 0: no limit", kGroup);
+  AddNumber(app, "--http-gzip-min-bytes", documents.gzip_min_bytes, 0, int64_t{1} << 32,
+            "Smaller answers are not compressed", kGroup);
+  AddNumber(app, "--snapshot-max-documents", documents.max_documents, 1, 100000, "Documents in one page", kGroup);
+  AddNumber(app, "--snapshot-max-bytes", documents.max_bytes, 1024, 268435456, "Bytes of one page, about", kGroup);
+  app->add_flag("--public-metrics", config->public_metrics, "Serve /metrics on the public listener too")
+      ->envname("OA_SYNC_PUBLIC_METRICS")
+      ->group(kGroup);
 }
 
 void AddConnectionSettings(CLI::App* app, Config* config) {
@@ -53,8 +124,14 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
   AddNumber(app, "--client-timeout-ms", config->client_timeout_ms, 500, 3600000,
             "A client that sends no frame, or takes no byte of what waits for it, this long is closed", kGroup);
   AddNumber(app, "--handshake-timeout-ms", config->handshake_timeout_ms, 100, 600000,
-            "A connection that is no WebSocket by then is closed", kGroup);
+            "A connection whose request is not whole by then is closed", kGroup);
   AddNumber(app, "--max-connections", config->max_connections, 1, 10000000, "WebSockets; more get 503", kGroup);
+  AddNumber(app, "--max-handshakes", config->max_handshakes, 1, 1000000,
+            "Connections that are no WebSockets (yet); more are closed at once", kGroup);
+  AddNumber(app, "--max-connections-per-address", config->clients.connections_per_address, 0, 10000000,
+            "Connections of one IPv4 address or IPv6 /64; 0: no limit", kGroup);
+  AddNumber(app, "--max-connections-per-subject", config->clients.connections_per_subject, 0, 10000000,
+            "WebSockets of one sub; 0: no limit", kGroup);
   AddNumber(app, "--max-frame-bytes", config->max_frame_bytes, 256, 16777216, "Largest message taken from a client",
             kGroup);
   AddNumber(app, "--max-topics-per-socket", session.max_topics, 1, 65536, "Topics that one socket may follow", kGroup);
@@ -121,6 +198,8 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
 std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
   if (config.keyring_file.empty()) return "--jwt-keyring is required";
+  if (config.tls_certificate.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key go together";
+  if (!config.admin_client_ca.empty() && config.tls_certificate.empty()) return "--admin-client-ca needs --tls-cert";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
   const BatchLimits& batch = config.hub.batch;
   // Room for one update without its payload, and for the batch around it.
@@ -158,9 +237,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   Config config;
   config.loops = std::max(1u, std::thread::hardware_concurrency());
   config.hub.session.max_topics = 256;
-  std::string listen = "127.0.0.1:4400";
-  std::string tail = "auto";
-  std::string log_format = "text";
+  Texts texts;
 
   CLI::App app{"OA Sync fan-out: follows the journal of a PostgreSQL database and streams topics to WebSocket clients.",
                "oa-sync-fanout"};
@@ -170,12 +247,15 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   app.footer(
       "Every setting can also be given in the environment as OA_SYNC_<NAME>, or in the file of --config.\n"
       "The command line goes before the file, and the file before the environment.");
-  Add(&app, "--listen", listen, "HOST:PORT to listen on; port 0 takes any free one", "Server");
-  AddNumber(&app, "--loops", config.loops, 1, 1024, "Event loops (threads); default: one per core", "Server");
-  Add(&app, "--log-level", config.log_level, "What to log", "Server")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
-  Add(&app, "--log-format", log_format, "How to log, to stderr", "Server")->check(CLI::IsMember({"text", "json"}));
-  AddDatabaseSettings(&app, &config, &tail);
+  AddServerSettings(&app, &config, &texts);
+  AddTlsSettings(&app, &config);
+  app.add_option("--trusted-proxy", texts.trusted_proxies,
+                 "Address or network of proxies whose X-Forwarded-For is believed; repeatable")
+      ->envname("OA_SYNC_TRUSTED_PROXY")
+      ->delimiter(',')
+      ->group("Clients");
+  AddHttpSettings(&app, &config);
+  AddDatabaseSettings(&app, &config, &texts.tail);
   AddTokenSettings(&app, &config);
   AddConnectionSettings(&app, &config);
   AddDeliverySettings(&app, &config);
@@ -193,15 +273,13 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
     std::replace(result.message.begin(), result.message.end(), '\n', ' ');
     return result;
   }
-  result.message = SplitListen(listen, &config);
+  config.documents.max_topics = config.hub.session.max_topics;
+  result.message = Understand(texts, &config);
   if (result.message.empty()) result.message = CheckTogether(config);
   if (!result.message.empty()) {
     result.exit_code = 2;
     return result;
   }
-  config.tail_auto = tail == "auto";
-  config.log_json = log_format == "json";
-  for (auto& origin : config.allowed_origins) origin = NormalizeOrigin(origin);
   result.config = std::move(config);
   return result;
 }

@@ -3,16 +3,26 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "base/file_watch.h"
 #include "base/log.h"
+#include "base/worker_thread.h"
 #include "config.h"
+#include "database.h"
+#include "net/document_endpoints.h"
+#include "net/health.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/tls.h"
 #include "pg/pg_source.h"
 
 namespace oasync {
@@ -23,24 +33,27 @@ constexpr int kExitBadConfiguration = 2;
 // The tail is alive if it has heard from the database within this time.
 constexpr int64_t kProgressWithinUs = 10000000;
 
-sigset_t StopSignals() {
+// Those that main waits for: two to stop, SIGHUP to read the certificate again.
+sigset_t Signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
 // One descriptor per connection, and some for everything else. Not more: libwebsockets allocates a table for all.
 void RaiseDescriptorLimit(const Config& config) {
-  constexpr rlim_t kOthers = 1024;
+  constexpr rlim_t kOthers = 256;
+  const rlim_t wanted = rlim_t{config.max_connections} + config.max_handshakes + kOthers;
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, config.max_connections + kOthers);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
   setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < config.max_connections + kOthers) {
-    spdlog::warn("the descriptor limit {} is too low for --max-connections {} and {} others", limit.rlim_cur,
-                 config.max_connections, kOthers);
+  if (limit.rlim_cur < wanted) {
+    spdlog::warn("the descriptor limit {} is too low for --max-connections {}, --max-handshakes {} and {} others",
+                 limit.rlim_cur, config.max_connections, config.max_handshakes, kOthers);
   }
 }
 
@@ -102,11 +115,109 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
   };
 }
 
-int Serve(const Config& config, Keyring keyring) {
+// The source, if it answers for documents and revocations too.
+template <typename T>
+Database* AsDatabase(T* source) {
+  if constexpr (std::is_base_of_v<Database, T>) {
+    return source;
+  } else {
+    return nullptr;
+  }
+}
+
+// The URL-like form of an address, for the lines on stdout.
+std::string HostPort(const std::string& host, uint16_t port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+uint64_t ResidentMb() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size_pages = 0;
+  uint64_t resident_pages = 0;
+  statm >> size_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / (1024 * 1024);
+}
+
+// Waits for the signal to stop; meanwhile looks after what is not the loops' to do: the certificate, once a second, and
+// the process's memory.
+class Housekeeping {
+ public:
+  Housekeeping(const Config& config, ServerShared& shared, const std::vector<std::unique_ptr<Loop>>& loops)
+      : config_(config), shared_(shared), loops_(loops), certificate_(config.tls_certificate), key_(config.tls_key) {}
+
+  // The signal that ends it.
+  int Run() {
+    const sigset_t signals = Signals();
+    while (true) {
+      const timespec pause{1, 0};
+      const int received = sigtimedwait(&signals, nullptr, &pause);
+      if (received == SIGTERM || received == SIGINT) return received;
+      CheckMemory();
+      const bool changed = certificate_.Changed() | key_.Changed();
+      if (shared_.tls && (changed || received == SIGHUP)) ReloadTls();
+    }
+  }
+
+ private:
+  void ReloadTls() {
+    std::string error;
+    const TlsIdentityRef identity = LoadTlsIdentity(config_.tls_certificate, config_.tls_key, &error);
+    shared_.metrics.shared.tls_reloads.Add(identity ? "ok" : "failed");
+    if (!identity) {
+      // Maybe only one of the files is there yet: the change of the other one brings us here again.
+      spdlog::error("the certificate is kept as it was: {}", error);
+      return;
+    }
+    for (const auto& loop : loops_) loop->SetTls(identity);
+    shared_.metrics.tls_expires_s.store(ExpiryOf(*identity));
+    spdlog::info("new certificate in use");
+  }
+
+  void CheckMemory() {
+    if (config_.memory_limit_mb == 0) return;
+    const bool pressure = ResidentMb() >= config_.memory_limit_mb;
+    if (shared_.memory_pressure.exchange(pressure) == pressure) return;
+    spdlog::warn(pressure ? "over --memory-limit-mb: new WebSockets are refused" : "below --memory-limit-mb again");
+  }
+
+  const Config& config_;
+  ServerShared& shared_;
+  const std::vector<std::unique_ptr<Loop>>& loops_;
+  FileWatch certificate_;
+  FileWatch key_;
+};
+
+// Everything that HTTP serves.
+void AddRoutes(const HealthEnvironment& health, const DocumentEndpoints& documents, HttpRouter* router) {
+  AddHealthRoutes(health, router);
+  documents.AddTo(router);
+  for (const char* path : {"/socket/websocket", "/sync/socket/websocket"}) {
+    HttpRoute route;
+    route.pattern = path;
+    route.name = "socket";
+    route.exposure = Exposure::kPublic;
+    route.is_api = false;
+    route.handler = [](const HttpRequest&, const PathArguments&, const HttpReply& reply) {
+      HttpAnswer answer = HttpError(426, "upgrade_required", "this is a WebSocket endpoint");
+      answer.AddHeader("upgrade", "websocket");
+      reply(std::move(answer));
+    };
+    router->Add(std::move(route));
+  }
+}
+
+int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
   uint16_t port = config.listen_port;
+  uint16_t admin_port = config.admin_port;
   std::string error;
   std::vector<int> fds = OpenSockets(config, &port, &error);
-  if (fds.empty()) {
+  int admin_fd = -1;
+  if (!fds.empty() && config.admin_listens) {
+    admin_fd = OpenListeningSocket(config.admin_host, &admin_port, /*shared=*/false, &error);
+    if (admin_fd < 0) error = "--admin-listen: " + error;
+  }
+  if (!error.empty()) {
     spdlog::error("{}", error);
     return kExitRuntimeFailure;
   }
@@ -115,6 +226,7 @@ int Serve(const Config& config, Keyring keyring) {
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
+  Database* database = AsDatabase(&source);
 
   MetricsSources metrics;
   metrics.router = &router;
@@ -123,16 +235,24 @@ int Serve(const Config& config, Keyring keyring) {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
   };
-  const auto ready = [&metrics, &router] {
+  const auto readiness = [&metrics, &router]() -> Readiness {
     const int64_t silence = metrics.tail_silence_us();
-    return router.tail_mode() != TailMode::kDown && silence >= 0 && silence < kProgressWithinUs;
+    if (router.tail_mode() == TailMode::kDown) return {false, "tail_down"};
+    if (silence < 0 || silence >= kProgressWithinUs) return {false, "tail_silent"};
+    return {true, {}};
   };
-  ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
+  metrics.tls_expires_s = tls ? ExpiryOf(*tls) : 0;
+  ClientLimits limits(config.clients);
+  WorkerThread worker;
+  HttpRouter http({config.allowed_origins, &limits});
+  const DocumentEndpoints documents({database, source, verifier, clock, metrics.shared, worker}, config.documents);
+  AddRoutes({metrics, clock, readiness, config.loop_stall_ms, config.public_metrics}, documents, &http);
+  ServerShared shared{config, verifier, clock, source, router, metrics, http, limits, std::move(tls), {}, {}, {}, {}};
 
   std::vector<std::unique_ptr<Loop>> loops;
   for (const int fd : fds) {
     metrics.loops.push_back(std::make_unique<LoopCounters>());
-    loops.push_back(std::make_unique<Loop>(shared, *metrics.loops.back(), fd));
+    loops.push_back(std::make_unique<Loop>(shared, *metrics.loops.back(), fd, std::exchange(admin_fd, -1)));
     error = loops.back()->Create();
     if (!error.empty()) {
       spdlog::error("{}", error);
@@ -141,19 +261,20 @@ int Serve(const Config& config, Keyring keyring) {
   }
   source.Start();
   for (const auto& loop : loops) loop->Start();
-  spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
-  const bool v6 = config.listen_host.find(':') != std::string::npos;
-  std::printf("oa-sync-fanout listening on %s%s%s:%u\n", v6 ? "[" : "", config.listen_host.c_str(), v6 ? "]" : "",
-              port);
+  spdlog::info("version {}, {} loops, listening on {}{}", OA_SYNC_VERSION, loops.size(),
+               HostPort(config.listen_host, port), shared.tls ? ", TLS" : "");
+  if (config.admin_listens) {
+    std::printf("oa-sync-fanout admin on %s\n", HostPort(config.admin_host, admin_port).c_str());
+  }
+  std::printf("oa-sync-fanout listening on %s\n", HostPort(config.listen_host, port).c_str());
   std::fflush(stdout);
 
-  const sigset_t signals = StopSignals();
-  int received = 0;
-  sigwait(&signals, &received);
+  const int received = Housekeeping(config, shared, loops).Run();
   spdlog::info("signal {}: closing", received);
   for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
   for (const auto& loop : loops) loop->Join();
   source.Stop();
+  worker.Stop();
   loops.clear();
   spdlog::info("stopped");
   return 0;
@@ -180,15 +301,20 @@ int Main(int argc, char** argv) {
   std::string error;
   auto keyring = Keyring::Load(config.keyring_file, &error);
   if (!keyring) return refuse("--jwt-keyring", error);
+  TlsIdentityRef tls;
+  if (!config.tls_certificate.empty()) {
+    tls = LoadTlsIdentity(config.tls_certificate, config.tls_key, &error);
+    if (!tls) return refuse("--tls-cert", error);
+  }
 
   SetUpLogging(config.log_level, config.log_json);
   lws_set_log_level(LLL_ERR | LLL_WARN, &LogFromLibrary);
   // Before the first thread, so that all of them inherit it: signals are taken by sigwait alone.
-  const sigset_t signals = StopSignals();
+  const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit(config);
-  return Serve(config, std::move(*keyring));
+  return Serve(config, std::move(*keyring), std::move(tls));
 }
 
 }  // namespace
