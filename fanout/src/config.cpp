@@ -181,6 +181,10 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
       ->envname("OA_SYNC_DATABASE")
       ->group(kGroup);
   AddNumber(app, "--journal-readers", config->journal_readers, 1, 64, "Connections that read the journal", kGroup);
+  AddNumber(app, "--document-readers", config->document_readers, 1, 64,
+            "Connections that read snapshots and documents, made when they are first needed", kGroup);
+  AddNumber(app, "--max-queued-reads", config->max_queued_reads, 1, 10000000,
+            "Reads that may wait for a connection, in the journal and among documents each; more fail", kGroup);
   AddNumber(app, "--journal-poll-ms", config->journal_poll_ms, 1, 60000,
             "How often the journal is asked while there is no replication slot", kGroup);
   AddNumber(app, "--gap-wait-ms", config->gap_wait_ms, 0, 60000,

@@ -48,6 +48,8 @@ struct Config {
   DocumentLimits documents;
 
   int journal_readers = 2;
+  int document_readers = 1;
+  uint32_t max_queued_reads = 10000;
   int journal_poll_ms = 100;
   int gap_wait_ms = 100;
   bool tail_auto = true;

@@ -88,6 +88,8 @@ PgSourceOptions SourceOptions(const Config& config) {
   PgSourceOptions options;
   options.conninfo = config.database;
   options.journal_readers = config.journal_readers;
+  options.document_readers = config.document_readers;
+  options.max_queued_reads = config.max_queued_reads;
   options.journal_poll_ms = config.journal_poll_ms;
   options.gap_wait_ms = config.gap_wait_ms;
   options.tail_auto = config.tail_auto;
@@ -105,6 +107,10 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
        value(stats.journal_reads)},
       {"pg_journal_errors_total", "Queries of the journal and of heads that failed", false,
        value(stats.journal_errors)},
+      {"pg_database_answers_total", "Snapshots, documents and commands that were answered", false,
+       value(stats.database_answers)},
+      {"pg_database_errors_total", "Snapshots, documents and commands that failed", false,
+       value(stats.database_errors)},
       {"pg_stream_messages_total", "Updates received from the slot, topics of no interest included", false,
        value(stats.stream_messages)},
       {"pg_gaps_filled_total", "Live events that had to be read from the journal", false, value(stats.gaps_filled)},
