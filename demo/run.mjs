@@ -39,7 +39,7 @@ cluster.psql('demo', readFileSync(`${root}/demo/schema.sql`, 'utf8'));
 const fanout = await Fanout.start({ database: cluster.conninfo('demo') });
 await fanout.ready();
 console.log(`database   psql '${cluster.conninfo('demo')}'`);
-console.log(`fan-out    ${fanout.socketUrl}/websocket   ${fanout.url('http', '/metrics')}`);
+console.log(`fan-out    ${fanout.socketUrl}/websocket   ${fanout.adminUrl('/metrics')}`);
 
 /** Since when each topic is followed live; what was committed before that is a replay. @type {Map<string, number>} */
 const liveSince = new Map();

@@ -12,31 +12,108 @@ namespace oasync {
 namespace {
 
 // "127.0.0.1:4400", "[::1]:4400", ":4400"; empty when it was understood.
-std::string SplitListen(const std::string& text, Config* config) {
+std::string SplitListen(const std::string& flag, const std::string& text, std::string* host, uint16_t* port) {
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return "--listen: not HOST:PORT";
-  std::string host = text.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (colon == std::string::npos) return flag + ": not HOST:PORT";
+  std::string name = text.substr(0, colon);
+  if (name.size() >= 2 && name.front() == '[' && name.back() == ']') name = name.substr(1, name.size() - 2);
   const char* first = text.data() + colon + 1;
   const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(first, last, config->listen_port);
-  if (error != std::errc() || end != last || first == last) return "--listen: no valid port";
-  config->listen_host = host.empty() ? "0.0.0.0" : host;
+  const auto [end, error] = std::from_chars(first, last, *port);
+  if (error != std::errc() || end != last || first == last) return flag + ": no valid port";
+  *host = name.empty() ? "0.0.0.0" : name;
   return {};
 }
 
-void AddServerSettings(CLI::App* app, Config* config, std::string* listen, std::string* log_format) {
+// What is a string on the command line and something else in the program.
+struct Texts {
+  std::string listen = "127.0.0.1:4400";
+  std::string admin_listen = "127.0.0.1:4401";
+  std::vector<std::string> trusted_proxies;
+  std::string tail = "auto";
+  std::string log_format = "text";
+};
+
+// Empty when all were understood.
+std::string Understand(const Texts& texts, Config* config) {
+  std::string error = SplitListen("--listen", texts.listen, &config->listen_host, &config->listen_port);
+  if (!error.empty()) return error;
+  config->admin_listens = texts.admin_listen != "off";
+  if (config->admin_listens) {
+    error = SplitListen("--admin-listen", texts.admin_listen, &config->admin_host, &config->admin_port);
+    if (!error.empty()) return error;
+  }
+  for (const std::string& network : texts.trusted_proxies) {
+    if (!config->trusted_proxies.Add(network)) return "--trusted-proxy: not an address or network";
+  }
+  config->tail_auto = texts.tail == "auto";
+  config->log_json = texts.log_format == "json";
+  for (auto& origin : config->allowed_origins) origin = NormalizeOrigin(origin);
+  return {};
+}
+
+void AddServerSettings(CLI::App* app, Config* config, Texts* texts) {
   static constexpr char kGroup[] = "Server";
-  Add(app, "--listen", *listen,
+  Add(app, "--listen", texts->listen,
       "HOST:PORT to listen on; [::1]:4400 for IPv6, :4400 for all IPv4 addresses. Port 0 takes any free port; the one "
       "taken is in the line printed to stdout",
       kGroup);
+  Add(app, "--admin-listen", texts->admin_listen,
+      "HOST:PORT where metrics, readiness in detail and revocation are served, without a token: keep it private. Port "
+      "0 "
+      "takes any free port, in a line of its own on stdout; off: none",
+      kGroup);
   AddNumber(app, "--loops", config->loops, 1, 1024, "Event loops, each one thread with its own sockets", kGroup)
       ->default_str("one per core");
+  AddNumber(app, "--loop-stall-ms", config->loop_stall_ms, 1000, 3600000,
+            "/healthz is 503 when an event loop has not turned for so long", kGroup);
+  AddNumber(
+      app, "--memory-limit-mb", config->memory_limit_mb, 0, 1 << 30,
+      "While the process is larger, upgrades are answered with 503 memory_pressure; those inside go on. Looked at "
+      "once a second. 0: no limit",
+      kGroup);
   Add(app, "--log-level", config->log_level, "What to log, to stderr. Tokens and payloads never are", kGroup)
       ->check(OneOf({"trace", "debug", "info", "warn", "error", "off"}));
-  Add(app, "--log-format", *log_format, "How to log: lines of text, or one JSON object a line", kGroup)
+  Add(app, "--log-format", texts->log_format, "How to log: lines of text, or one JSON object a line", kGroup)
       ->check(OneOf({"text", "json"}));
+}
+
+void AddTlsSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "TLS";
+  Reread(Add(app, "--tls-cert", config->tls_certificate,
+             "File with the certificate and its chain (PEM): TLS 1.2 and 1.3 on both listeners. Read again when it "
+             "changes, looked at once a second",
+             kGroup));
+  Reread(Add(app, "--tls-key", config->tls_key, "File with its private key (PEM, no passphrase). The two go together",
+             kGroup));
+  Add(app, "--admin-client-ca", config->admin_client_ca,
+      "File with the authorities (PEM) of the certificates that clients of the admin listener must show", kGroup);
+}
+
+void AddHttpSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "HTTP";
+  DocumentLimits& documents = config->documents;
+  AddNumber(app, "--http-timeout-ms", config->http_timeout_ms, 100, 3600000,
+            "From a whole request to the last byte of its answer", kGroup);
+  AddNumber(app, "--http-max-body-bytes", config->http_max_body_bytes, 0, 16777216,
+            "Largest body of a request; a larger one is 413", kGroup);
+  AddNumber(app, "--http-max-answers", documents.max_answers, 1, 65536,
+            "Snapshots, documents and heads that the database is asked for or that are on their way to a client; more "
+            "get 503",
+            kGroup);
+  AddNumber(app, "--http-requests-per-second", config->clients.requests_per_second, 0, 1000000,
+            "Requests of one address (IPv6: of a /64), twice as many at once; more get 429. 65536 addresses are "
+            "counted apart, others together. Probes and metrics do not count. 0: no limit",
+            kGroup);
+  AddNumber(app, "--http-gzip-min-bytes", documents.gzip_min_bytes, 0, int64_t{1} << 32,
+            "Smaller answers are not compressed", kGroup);
+  AddNumber(app, "--snapshot-max-documents", documents.max_documents, 1, 100000,
+            "Documents in one page of a snapshot; a client's limit can only lower it", kGroup);
+  AddNumber(app, "--snapshot-max-bytes", documents.max_bytes, 1024, 268435456,
+            "Bytes of one page, about (at least one document)", kGroup);
+  app->add_flag("--public-metrics", config->public_metrics, "Serve /metrics on the public listener too")
+      ->envname("OA_SYNC_PUBLIC_METRICS")
+      ->group(kGroup);
 }
 
 void AddConnectionSettings(CLI::App* app, Config* config) {
@@ -44,10 +121,12 @@ void AddConnectionSettings(CLI::App* app, Config* config) {
   auto& session = config->hub.session;
   AddNumber(app, "--max-connections", config->max_connections, 1, 10000000,
             "WebSockets; an upgrade beyond them is answered with 503", kGroup);
-  AddNumber(app, "--spare-connections", config->spare_connections, 1, 65536,
-            "TCP connections taken beyond --max-connections, for such answers, probes and metrics; others are closed "
-            "at once",
-            kGroup);
+  AddNumber(app, "--max-handshakes", config->max_handshakes, 1, 1000000,
+            "Connections that are no WebSockets (yet); more are closed at once", kGroup);
+  AddNumber(app, "--max-connections-per-address", config->clients.connections_per_address, 0, 10000000,
+            "Connections of one IPv4 address or IPv6 /64; 0: no limit", kGroup);
+  AddNumber(app, "--max-connections-per-subject", config->clients.connections_per_subject, 0, 10000000,
+            "WebSockets of one sub; 0: no limit", kGroup);
   AddNumber(app, "--listen-backlog", config->listen_backlog, 1, 65535,
             "Connections that wait to be accepted, for each loop (the kernel's net.core.somaxconn may lower it); more "
             "are left to the client's TCP to try again",
@@ -243,6 +322,8 @@ std::string CheckGate(const CompatibilityGate& gate) {
 std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
   if (config.keyring_file.empty()) return "--jwt-keyring is required";
+  if (config.tls_certificate.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key go together";
+  if (!config.admin_client_ca.empty() && config.tls_certificate.empty()) return "--admin-client-ca needs --tls-cert";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
   if (config.ready_within_ms <= config.canary_interval_ms) {
     return "--ready-within-ms must be above --canary-interval-ms";
@@ -285,9 +366,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   Config config;
   config.loops = std::max(1u, std::thread::hardware_concurrency());
   config.hub.session.max_topics = 256;
-  std::string listen = "127.0.0.1:4400";
-  std::string tail = "auto";
-  std::string log_format = "text";
+  Texts texts;
 
   CLI::App app{"OA Sync fan-out: follows the journal of a PostgreSQL database and streams topics to WebSocket clients.",
                "oa-sync-fanout"};
@@ -300,8 +379,15 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   app.footer(
       "Every setting can also be given in the environment as OA_SYNC_<NAME>, or in the file of --config.\n"
       "The command line goes before the file, and the file before the environment.");
-  AddServerSettings(&app, &config, &listen, &log_format);
-  AddDatabaseSettings(&app, &config, &tail);
+  AddServerSettings(&app, &config, &texts);
+  AddTlsSettings(&app, &config);
+  app.add_option("--trusted-proxy", texts.trusted_proxies,
+                 "Address or network of proxies whose X-Forwarded-For is believed; repeatable")
+      ->envname("OA_SYNC_TRUSTED_PROXY")
+      ->delimiter(',')
+      ->group("Clients");
+  AddHttpSettings(&app, &config);
+  AddDatabaseSettings(&app, &config, &texts.tail);
   AddTokenSettings(&app, &config);
   AddConnectionSettings(&app, &config);
   AddDeliverySettings(&app, &config);
@@ -335,15 +421,13 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
     result.message = print == "json" ? SettingsAsJson(config.settings) : SettingsAsMarkdown(config.settings);
     return result;
   }
-  result.message = SplitListen(listen, &config);
+  config.documents.max_topics = config.hub.session.max_topics;
+  result.message = Understand(texts, &config);
   if (result.message.empty()) result.message = CheckTogether(config);
   if (!result.message.empty()) {
     result.exit_code = 2;
     return result;
   }
-  config.tail_auto = tail == "auto";
-  config.log_json = log_format == "json";
-  for (auto& origin : config.allowed_origins) origin = NormalizeOrigin(origin);
   result.config = std::move(config);
   return result;
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "hub/hub.h"
+#include "net/client_limits.h"
+#include "net/document_endpoints.h"
 #include "settings.h"
 
 namespace oasync {
@@ -16,7 +18,16 @@ struct Config {
   std::string database;
   std::string listen_host = "127.0.0.1";
   uint16_t listen_port = 4400;  // 0: any free one
+  bool admin_listens = true;
+  std::string admin_host = "127.0.0.1";
+  uint16_t admin_port = 4401;     // 0: any free one
+  bool public_metrics = false;    // /metrics on the public listener too
+  std::string admin_client_ca;    // file; empty: no certificates are asked for
+  std::string tls_certificate;    // file; empty: no TLS
+  std::string tls_key;            // file
+  AddressRanges trusted_proxies;  // whose X-Forwarded-For is believed
   uint32_t loops = 1;
+  int64_t loop_stall_ms = 10000;
 
   std::string keyring_file;
   std::string jwt_issuer = "openagents";
@@ -34,11 +45,17 @@ struct Config {
   int64_t shutdown_deadline_ms = 5000;
   int64_t close_timeout_ms = 5000;
   uint32_t max_connections = 20000;
-  uint32_t spare_connections = 256;  // beyond them, for refusals, probes and metrics
-  uint32_t listen_backlog = 4096;    // of each loop
+  uint32_t max_handshakes = 1024;
+  uint32_t listen_backlog = 4096;  // of each loop
+  uint64_t memory_limit_mb = 0;    // 0: none
+  ClientLimitOptions clients;
   uint32_t max_header_bytes = 8192;
   uint32_t max_frame_bytes = 65536;
   HubOptions hub;
+
+  int64_t http_timeout_ms = 30000;
+  uint32_t http_max_body_bytes = 65536;
+  DocumentLimits documents;
 
   int64_t canary_interval_ms = 5000;  // 0: none
   int64_t ready_within_ms = 15000;

@@ -23,6 +23,8 @@ export class Fanout {
     this.env = env;
     this.host = '127.0.0.1';
     this.port = 0;
+    /** Of the admin listener. */
+    this.adminPort = 0;
     this.dir = mkdtempSync('/tmp/oa-sync-fanout-');
     this.keyringFile = `${this.dir}/keyring.json`;
     writeFileSync(this.keyringFile, JSON.stringify(keyring), { mode: 0o600 });
@@ -46,7 +48,8 @@ export class Fanout {
   /** Starts the process: the first time on a free port, later on the same one. */
   async launch() {
     /** @type {Flags} */
-    const flags = { 'jwt-keyring': this.keyringFile, listen: `${this.host}:${this.port}`, ...this.flags };
+    const flags = { 'jwt-keyring': this.keyringFile, listen: `${this.host}:${this.port}`,
+      'admin-listen': `${this.host}:${this.adminPort}`, ...this.flags };
     const args = Object.entries(flags).flatMap(([name, value]) =>
       value === true ? [`--${name}`] : [value].flat().flatMap((one) => [`--${name}`, String(one)]));
     const child = spawn(fanoutBinary, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {
@@ -61,6 +64,7 @@ export class Fanout {
       if (!this.running) throw new Hopeless(`the fan-out ended: ${child.exitCode ?? child.signalCode}`);
       const match = /^oa-sync-fanout listening on (\S+):(\d+)$/m.exec(stdout);
       if (match) this.port = Number(match[2]);
+      this.adminPort = Number(/^oa-sync-fanout admin on \S+:(\d+)$/m.exec(stdout)?.[1] ?? 0);
       return match;
     }, { timeoutMs: sanitized ? 60_000 : 20_000, what: () => `the fan-out listens; its log:\n${this.logTail()}` });
   }
@@ -96,6 +100,16 @@ export class Fanout {
     return fetch(this.url('http', path), init);
   }
 
+  /** A request to the admin listener. @param {string} path @param {RequestInit} [init] */
+  fetchAdmin(path, init) {
+    return fetch(this.adminUrl(path), init);
+  }
+
+  /** @param {string} [path] */
+  adminUrl(path = '') {
+    return `http://${this.host}:${this.adminPort}${path}`;
+  }
+
   /** Waits for /readyz to say 200. */
   async ready({ timeoutMs = 30_000 } = {}) {
     await waitFor(async () => (await this.fetch('/readyz')).status === 200,
@@ -104,7 +118,7 @@ export class Fanout {
 
   /** The value of a metric, all label sets added up. @param {string} name @param {string} [label] part of the labels */
   async metric(name, label = '') {
-    const text = await (await this.fetch('/metrics')).text();
+    const text = await (await this.fetchAdmin('/metrics')).text();
     let sum = 0;
     for (const line of text.split('\n')) {
       const match = /^([a-zA-Z0-9_:]+)(\{[^}]*\})? (\S+)$/.exec(line);

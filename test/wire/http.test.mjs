@@ -27,7 +27,7 @@ test('/metrics is Prometheus text, counts what happens, and names no topic or to
   await client.connect();
   await stand.insert('metrics.topic', 25);
   await client.reach('metrics.topic', 25);
-  const response = await fanout.fetch('/metrics');
+  const response = await fanout.fetchAdmin('/metrics');
   assert.equal(response.status, 200);
   assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);
   const text = await response.text();

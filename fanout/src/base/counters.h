@@ -15,6 +15,7 @@ namespace oasync {
 class Cell {
  public:
   void Add(int64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void Set(int64_t value) { value_.store(value, std::memory_order_relaxed); }
   int64_t Get() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -71,6 +72,15 @@ struct LoopCounters {
   Cell oversized;
   Cell rate_limited;
   LatencyHistogram commit_to_socket;
+  // -- net/
+  Cell last_turn_ms;    // steady milliseconds of the loop's last tick; 0 before it
+  Cell busy_us;         // time the loop did not wait
+  Cell admin_accepted;  // TCP connections of the admin listener
+  Cell turned_away;     // connections closed at once: no descriptor, or too many handshakes
+  Cell http_bytes;      // of answers
+  Cell tls_handshakes;  // completed
+  Cell tls_failures;    // begun and not completed, or still under way
+  Cell http_timeouts;   // requests whose answer was not out in time
 };
 
 // Rare events by a label. Thread-safe. Labels come from fixed lists in the code, never from a client.
@@ -97,10 +107,12 @@ class LabelledCounter {
 
 // Shared by all loops.
 struct SharedCounters {
-  LabelledCounter denials;  // refused upgrades, requests and topics, by reason
-  LabelledCounter stale;    // cursors refused, by reason
-  LabelledCounter storms;   // joins, replays and topics that were too many at the moment, by kind
-  LabelledCounter closed;   // sockets closed by the server, by reason
+  LabelledCounter denials;      // refused upgrades, requests and topics, by reason
+  LabelledCounter stale;        // cursors refused, by reason
+  LabelledCounter storms;       // joins, replays and topics that were too many at the moment, by kind
+  LabelledCounter closed;       // sockets closed by the server, by reason
+  LabelledCounter http;         // HTTP answers, by "route status"
+  LabelledCounter tls_reloads;  // ok, failed
 };
 
 }  // namespace oasync

@@ -20,6 +20,9 @@ class TokenBucket {
     return true;
   }
 
+  // Milliseconds since it was last asked.
+  int64_t IdleSince(int64_t now_ms) const { return now_ms - at_ms_; }
+
   // Milliseconds until a token is there again, at least 1.
   int64_t WaitMs() const {
     const float missing = 1.0f - tokens_;

@@ -1,5 +1,6 @@
 #include "net/listener.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr double kPauseSeconds = 0.1;
 constexpr int kAcceptsAtOnce = 64;  // then the loop serves others
+
+int OpenReserve() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
 int Bind(const addrinfo& address, uint32_t backlog, bool shared) {
   const int fd = socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address.ai_protocol);
@@ -60,8 +63,8 @@ int OpenListeningSocket(const std::string& host, uint16_t* port, uint32_t backlo
   return fd;
 }
 
-Listener::Listener(struct ev_loop* loop, int fd, std::function<void(int)> accepted, std::function<void(int)> failed)
-    : loop_(loop), fd_(fd), accepted_(std::move(accepted)), failed_(std::move(failed)) {
+Listener::Listener(struct ev_loop* loop, int fd, Accepted accepted, std::function<void(int)> failed)
+    : loop_(loop), fd_(fd), accepted_(std::move(accepted)), failed_(std::move(failed)), reserve_(OpenReserve()) {
   ev_io_init(&readable_, &Listener::OnReadable, fd_, EV_READ);
   ev_timer_init(&pause_, &Listener::OnPauseOver, kPauseSeconds, 0.);
   readable_.data = this;
@@ -78,24 +81,39 @@ void Listener::Stop() {
   ev_timer_stop(loop_, &pause_);
   close(fd_);
   fd_ = -1;
+  if (reserve_ >= 0) close(reserve_);
+  reserve_ = -1;
 }
 
 void Listener::OnReadable(struct ev_loop*, ev_io* watcher, int) { static_cast<Listener*>(watcher->data)->AcceptSome(); }
 
 void Listener::OnPauseOver(struct ev_loop*, ev_timer* watcher, int) { static_cast<Listener*>(watcher->data)->Start(); }
 
+bool Listener::TurnAway() {
+  if (reserve_ < 0) return false;
+  close(reserve_);
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) close(fd);
+  reserve_ = OpenReserve();
+  return fd >= 0;
+}
+
 void Listener::AcceptSome() {
   for (int i = 0; i < kAcceptsAtOnce; ++i) {
-    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t length = sizeof(peer);
+    const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       const int on = 1;
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-      accepted_(fd);
+      accepted_(fd, IpAddress::Of(reinterpret_cast<const sockaddr&>(peer)));
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     if (errno == EINTR || errno == ECONNABORTED) continue;
-    failed_(errno);
+    const int error = errno;
+    failed_(error);
+    if ((error == EMFILE || error == ENFILE) && TurnAway()) continue;
     ev_io_stop(loop_, &readable_);
     ev_timer_set(&pause_, kPauseSeconds, 0.);
     ev_timer_start(loop_, &pause_);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string_view>
 
-#include "net/http.h"
 #include "net/socket.h"
 
 namespace oasync {
@@ -19,6 +21,16 @@ constexpr size_t kTxPacketBytes = 1048576;
 constexpr int64_t kTurnMs = 5;
 // Events of one task; a burst is several.
 constexpr size_t kEventsAtOnce = 1000;
+constexpr int64_t kWarningPauseMs = 1000;
+constexpr uint32_t kMaxAdminSockets = 64;
+// No client can ask for them by SNI.
+constexpr char kPublicHost[] = "oa-sync public";
+constexpr char kAdminHost[] = "oa-sync admin";
+
+int64_t SteadyUs() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 }  // namespace
 
@@ -48,22 +60,30 @@ void LoopInbox::Post(std::function<void()> task) {
   if (ev != nullptr) ev_async_send(ev, &wake);
 }
 
-Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd)
+Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd, int admin_fd)
     : shared_(shared),
       counters_(counters),
       inbox_(std::make_shared<LoopInbox>()),
       ev_(ev_loop_new(EVFLAG_AUTO)),
       wheel_(shared.clock.SteadyMs()) {
-  listener_ = std::make_unique<Listener>(
-      ev_, listen_fd, [this](int fd) { Accept(fd); },
-      [this](int error) {
-        counters_.accept_errors.Add();
-        spdlog::warn("accept failed: {}", std::strerror(error));
-      });
+  listener_ = MakeListener(listen_fd, /*is_admin=*/false);
+  if (admin_fd >= 0) admin_listener_ = MakeListener(admin_fd, /*is_admin=*/true);
   hub_ = std::make_unique<Hub>(
       shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source, shared_.pages, shared_.admission,
                                          [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
                                          shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
+}
+
+std::unique_ptr<Listener> Loop::MakeListener(int fd, bool is_admin) {
+  return std::make_unique<Listener>(
+      ev_, fd, [this, is_admin](int accepted, const IpAddress& peer) { Accept(accepted, peer, is_admin); },
+      [this](int error) {
+        counters_.accept_errors.Add();
+        // Once for the beginning of a row of them; the counter has them all.
+        const int64_t now = shared_.clock.SteadyMs();
+        if (now >= next_accept_warning_ms_) spdlog::warn("accept failed: {}", std::strerror(error));
+        next_accept_warning_ms_ = now + kWarningPauseMs;
+      });
 }
 
 std::string Loop::Create() {
@@ -80,12 +100,22 @@ std::string Loop::Create() {
   ev_prepare_init(&before_poll_,
                   [](struct ev_loop* ev, ev_prepare*, int) { static_cast<Loop*>(ev_userdata(ev))->FlushSockets(); });
   ev_prepare_start(ev_, &before_poll_);
+  ev_check_init(&after_poll_, [](struct ev_loop* ev, ev_check*, int) {
+    static_cast<Loop*>(ev_userdata(ev))->turn_began_us_ = SteadyUs();
+  });
+  ev_check_start(ev_, &after_poll_);
+  return CreateHosts();
+}
 
+// Two virtual hosts, for the two listeners: TLS may differ.
+std::string Loop::CreateHosts() {
   void* foreign_loops[] = {ev_};
   lws_context_creation_info info{};
   info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
   info.protocols = kProtocols;
   info.options = LWS_SERVER_OPTION_LIBEV;
+  if (shared_.tls) info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+  info.alpn = "http/1.1";  // no HTTP/2: a WebSocket on a stream of it is another protocol
   info.foreign_loops = foreign_loops;
   info.gid = static_cast<gid_t>(-1);
   info.uid = static_cast<uid_t>(-1);
@@ -94,15 +124,21 @@ std::string Loop::Create() {
   info.timeout_secs = static_cast<unsigned int>(shared_.config.handshake_timeout_ms / 1000 + 1);
   info.keepalive_timeout = 5;
   info.max_http_header_data = static_cast<unsigned short>(shared_.config.max_header_bytes);
+  info.vhost_name = kPublicHost;
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return "libwebsockets could not create a context";
-  vhost_ = lws_get_vhost_by_name(context_, "default");
-  if (vhost_ == nullptr) return "libwebsockets has no default vhost";
+  vhost_ = lws_get_vhost_by_name(context_, kPublicHost);
+  info.vhost_name = kAdminHost;
+  if (vhost_ != nullptr && admin_listener_) admin_vhost_ = lws_create_vhost(context_, &info);
+  if (vhost_ == nullptr || (admin_listener_ && admin_vhost_ == nullptr)) {
+    return "libwebsockets could not create a virtual host";
+  }
   return {};
 }
 
 Loop::~Loop() {
   listener_.reset();
+  admin_listener_.reset();
   if (context_ != nullptr) lws_context_destroy(context_);
   due_.clear();
   // What is destroyed by now has left the hub.
@@ -113,6 +149,7 @@ Loop::~Loop() {
   }
   ev_timer_stop(ev_, &tick_);
   ev_prepare_stop(ev_, &before_poll_);
+  ev_check_stop(ev_, &after_poll_);
   ev_async_stop(ev_, &inbox_->wake);
   ev_loop_destroy(ev_);
 }
@@ -120,6 +157,8 @@ Loop::~Loop() {
 void Loop::Start() {
   thread_ = std::thread([this] {
     listener_->Start();
+    if (admin_listener_) admin_listener_->Start();
+    turn_began_us_ = SteadyUs();
     ev_run(ev_, 0);
   });
 }
@@ -131,6 +170,7 @@ void Loop::Join() {
 void Loop::BeginShutdown(int64_t spread_ms, int64_t deadline_ms) {
   inbox_->Post([this, spread_ms, deadline_ms] {
     listener_->Stop();
+    if (admin_listener_) admin_listener_->Stop();
     shutdown_at_ms_ = shared_.clock.SteadyMs();
     spread_ms_ = spread_ms;
     end_at_ms_ = shutdown_at_ms_ + spread_ms + deadline_ms;
@@ -186,22 +226,56 @@ void Loop::FlushSoon(Socket* socket) {
   to_flush_.push_back(socket);
 }
 
-void Loop::Accept(int fd) {
-  counters_.accepted.Add();
-  if (shared_.sockets.load(std::memory_order_relaxed) >=
-      shared_.config.max_connections + shared_.config.spare_connections) {
-    shared_.metrics.shared.denials.Add("too_many_sockets");
+bool Loop::MayEnter(const IpAddress& peer, bool is_admin, ClientLimits::Place* place) {
+  const char* reason = nullptr;
+  const uint32_t sockets = shared_.sockets.load(std::memory_order_relaxed);
+  const uint32_t websockets = shared_.websockets.load(std::memory_order_relaxed);
+  if (is_admin) {
+    if (shared_.admin_sockets.load(std::memory_order_relaxed) >= kMaxAdminSockets) reason = "too_many_admin_sockets";
+  } else if (sockets - std::min(sockets, websockets) >= shared_.config.max_handshakes) {
+    reason = "too_many_handshakes";
+  } else if (!shared_.config.trusted_proxies.Contains(peer) && !shared_.limits.EnterAddress(peer, place)) {
+    reason = "too_many_connections_of_address";
+  }
+  if (reason == nullptr) return true;
+  shared_.metrics.shared.denials.Add(reason);
+  counters_.turned_away.Add();
+  return false;
+}
+
+void Loop::Accept(int fd, const IpAddress& peer, bool is_admin) {
+  (is_admin ? counters_.admin_accepted : counters_.accepted).Add();
+  ClientLimits::Place place;
+  if (!MayEnter(peer, is_admin, &place)) {
     close(fd);
     return;
   }
-  lws* wsi = lws_adopt_socket_vhost(vhost_, fd);
+  lws* wsi = lws_adopt_socket_vhost(is_admin ? admin_vhost_ : vhost_, fd);
   if (wsi == nullptr) {
     counters_.accept_errors.Add();
     return;
   }
-  auto* socket = new Socket(*this);  // freed in LWS_CALLBACK_WSI_DESTROY
+  auto* socket = new Socket(*this, peer, is_admin, std::move(place));  // freed in LWS_CALLBACK_WSI_DESTROY
   socket->Bind(wsi);
   lws_set_opaque_user_data(wsi, socket);
+}
+
+int Loop::SetUpTls(ssl_ctx_st* context, bool is_admin) {
+  if (!shared_.tls) return 0;
+  const std::string error =
+      SetUpServerTls(context, *shared_.tls, is_admin ? shared_.config.admin_client_ca : std::string());
+  if (!error.empty()) {
+    spdlog::error("{}", error);
+    return -1;
+  }
+  tls_contexts_.push_back(context);
+  return 0;
+}
+
+void Loop::SetTls(TlsIdentityRef identity) {
+  inbox_->Post([this, identity = std::move(identity)] {
+    for (ssl_ctx_st* context : tls_contexts_) UseIdentity(context, *identity);
+  });
 }
 
 void Loop::DrainInbox() {
@@ -223,17 +297,31 @@ void Loop::FlushSockets() {
     if (Socket* socket = to_flush_[i]) socket->Flush();
   }
   to_flush_.clear();
+  counters_.busy_us.Add(SteadyUs() - turn_began_us_);
 }
 
 void Loop::OnTick() {
   const int64_t now = shared_.clock.SteadyMs();
+  counters_.last_turn_ms.Set(now);
   wheel_.Advance(now, [](WheelEntry* entry) { static_cast<Socket*>(entry)->OnDeadline(); });
   if (now >= next_hub_tick_ms_) {
     next_hub_tick_ms_ = now + kHubTickMs;
     hub_->Tick();
+    CountHandshakes();
   }
   if (end_at_ms_ != 0) SendAway(now);
   EndIfEmpty();
+}
+
+void Loop::CountHandshakes() {
+  TlsHandshakes sum;
+  for (ssl_ctx_st* context : tls_contexts_) {
+    const TlsHandshakes handshakes = HandshakesOf(context);
+    sum.begun += handshakes.begun;
+    sum.completed += handshakes.completed;
+  }
+  counters_.tls_handshakes.Set(sum.completed);
+  counters_.tls_failures.Set(sum.begun - sum.completed);
 }
 
 void Loop::EndIfEmpty() {
@@ -243,14 +331,26 @@ void Loop::EndIfEmpty() {
   ev_break(ev_, EVBREAK_ALL);
 }
 
-int Loop::Callback(lws* wsi, int reason, void*, void* in, size_t length) {
+int Loop::Callback(lws* wsi, int reason, void* user, void* in, size_t length) {
+  if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
+    // Not a connection: `user` is the SSL_CTX, `in` the virtual host.
+    auto* loop = static_cast<Loop*>(lws_context_user(lws_get_context(wsi)));
+    const bool is_admin = std::string_view(lws_get_vhost_name(static_cast<lws_vhost*>(in))) == kAdminHost;
+    return loop->SetUpTls(static_cast<ssl_ctx_st*>(user), is_admin);
+  }
   auto* socket = wsi == nullptr ? nullptr : static_cast<Socket*>(lws_get_opaque_user_data(wsi));
   if (socket == nullptr) return 0;
   switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
       return socket->OnUpgrade();
     case LWS_CALLBACK_HTTP:
-      return socket->OnHttp(static_cast<const char*>(in), lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0);
+      return socket->OnHttp();
+    case LWS_CALLBACK_HTTP_BODY:
+      return socket->OnHttpBody({static_cast<const char*>(in), length});
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+      return socket->OnHttpBodyEnd();
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+      return socket->OnHttpWritable();
     case LWS_CALLBACK_ESTABLISHED:
       return socket->OnEstablished();
     case LWS_CALLBACK_RECEIVE:

@@ -46,6 +46,12 @@ constexpr Described kCells[] = {
     {&LoopCounters::malformed, "malformed_frames_total", "Sockets closed for a frame that is no message", false},
     {&LoopCounters::oversized, "oversized_frames_total", "Sockets closed for a message over the limit", false},
     {&LoopCounters::rate_limited, "rate_limited_total", "Requests answered with rate_limited", false},
+    {&LoopCounters::admin_accepted, "admin_accepted_total", "TCP connections to the admin listener", false},
+    {&LoopCounters::tls_handshakes, "tls_handshakes_total", "TLS handshakes completed", false},
+    {&LoopCounters::tls_failures, "tls_unfinished_handshakes", "TLS handshakes begun but not completed (yet)", true},
+    {&LoopCounters::turned_away, "turned_away_total", "Connections closed at once, for a limit", false},
+    {&LoopCounters::http_bytes, "http_bytes_sent_total", "Bytes of HTTP answers", false},
+    {&LoopCounters::http_timeouts, "http_timeouts_total", "HTTP requests whose answer was not out in time", false},
 };
 
 MetricFamily Family(const std::string& name, const std::string& help, MetricType type) {
@@ -112,6 +118,38 @@ void AddPages(const PageCache& pages, std::vector<MetricFamily>* families) {
   add("page_cache_evictions_total", "Pages dropped to make room", stats.evictions);
   add("page_cache_waiting", "Replays that wait for memory or for other reads now", stats.waiting, MetricType::Gauge);
   add("page_cache_bytes", "Bytes of journal pages in memory, those in use included", pages.bytes(), MetricType::Gauge);
+}
+
+// "route status" of each answer.
+MetricFamily HttpRequests(const MetricsSources& sources) {
+  MetricFamily family = Family(
+      "http_requests_total", "HTTP answers by route and status, refused upgrades not among them", MetricType::Counter);
+  for (const auto& [label, count] : sources.shared.http.Read()) {
+    const size_t space = label.find(' ');
+    ClientMetric metric;
+    metric.label.push_back({"route", label.substr(0, space)});
+    metric.label.push_back({"status", label.substr(space + 1)});
+    metric.counter.value = static_cast<double>(count);
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
+void AddLoops(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  constexpr double kUsPerSecond = 1e6;
+  MetricFamily busy = Family("loop_busy_seconds_total", "Time that an event loop did not wait", MetricType::Counter);
+  for (size_t i = 0; i < sources.loops.size(); ++i) {
+    AddValue(&busy, static_cast<double>(sources.loops[i]->busy_us.Get()) / kUsPerSecond, "loop", std::to_string(i));
+  }
+  families->push_back(std::move(busy));
+}
+
+void AddTls(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  MetricFamily expires = Family("tls_certificate_expires_seconds",
+                                "Unix time at which the certificate in use expires; 0 without TLS", MetricType::Gauge);
+  AddValue(&expires, static_cast<double>(sources.tls_expires_s.load(std::memory_order_relaxed)));
+  families->push_back(std::move(expires));
+  families->push_back(Labelled("tls_reloads_total", "Certificates read again", "result", sources.shared.tls_reloads));
 }
 
 void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families) {
@@ -184,6 +222,9 @@ std::string RenderMetrics(const MetricsSources& sources) {
   MetricFamily replays = Family("replays", "Subscribes under way that read the journal", MetricType::Gauge);
   AddValue(&replays, sources.admission->replays());
   families.push_back(std::move(replays));
+  families.push_back(HttpRequests(sources));
+  AddLoops(sources, &families);
+  AddTls(sources, &families);
   AddTail(sources, &families);
   if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));
   for (const auto& extra : sources.extras()) {

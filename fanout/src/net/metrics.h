@@ -1,6 +1,7 @@
 // Metrics: the counters under their public names. docs/operations/metrics.md explains each.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,6 +30,7 @@ struct MetricsSources {
   };
   std::function<std::vector<Extra>()> extras;
   const std::vector<Setting>* settings = nullptr;  // in effect
+  std::atomic<int64_t> tls_expires_s{0};           // Unix seconds; 0 without TLS
   // Microseconds since the tail last heard from the database; negative when it never did.
   std::function<int64_t()> tail_silence_us;
 };

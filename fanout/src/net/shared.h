@@ -3,13 +3,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 
 #include "auth/token.h"
 #include "base/clock.h"
 #include "config.h"
 #include "hub/router.h"
+#include "net/client_limits.h"
+#include "net/http_router.h"
 #include "net/metrics.h"
+#include "net/tls.h"
 #include "source.h"
 
 namespace oasync {
@@ -23,10 +25,14 @@ struct ServerShared {
   PageCache& pages;
   Admission& admission;
   Router& router;
-  MetricsSources& metrics;           // each loop writes its own counters
-  std::function<bool()> ready;       // any thread
-  std::atomic<uint32_t> sockets{0};  // TCP connections, WebSockets or not
-  std::atomic<uint32_t> websockets{0};
+  MetricsSources& metrics;  // each loop writes its own counters
+  const HttpRouter& http;
+  ClientLimits& limits;
+  TlsIdentityRef tls;                   // none: no TLS; what loops begin with
+  std::atomic<uint32_t> sockets{0};     // TCP connections of the public listener, WebSockets or not
+  std::atomic<uint32_t> websockets{0};  // of them
+  std::atomic<uint32_t> admin_sockets{0};
+  std::atomic<bool> memory_pressure{false};  // newcomers are refused
 };
 
 }  // namespace oasync

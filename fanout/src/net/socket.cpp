@@ -12,7 +12,6 @@
 
 #include "base/utf8.h"
 #include "net/frame_writer.h"
-#include "net/http.h"
 #include "net/loop.h"
 #include "net/tcp_progress.h"
 #include "net/upgrade.h"
@@ -43,8 +42,9 @@ uint16_t CloseFault(std::string_view payload) {
 }
 }  // namespace
 
-Socket::Socket(Loop& loop) : loop_(loop), last_input_ms_(NowMs()) {
-  loop_.shared().sockets.fetch_add(1, std::memory_order_relaxed);
+Socket::Socket(Loop& loop, const IpAddress& peer, bool is_admin, ClientLimits::Place place)
+    : loop_(loop), peer_(peer), address_place_(std::move(place)), last_input_ms_(NowMs()), is_admin_(is_admin) {
+  Total().fetch_add(1, std::memory_order_relaxed);
   loop_.Add(this);
   loop_.wheel().Arm(this, NowMs() + loop_.shared().config.handshake_timeout_ms);
 }
@@ -54,26 +54,27 @@ Socket::~Socket() {
     loop_.shared().websockets.fetch_sub(1, std::memory_order_relaxed);
     loop_.counters().connections.Add(-1);
   }
-  loop_.shared().sockets.fetch_sub(1, std::memory_order_relaxed);
+  Total().fetch_sub(1, std::memory_order_relaxed);
   loop_.Remove(this);
 }
 
 int64_t Socket::NowMs() const { return loop_.shared().clock.SteadyMs(); }
 
-int Socket::OnUpgrade() {
-  auto verdict = JudgeUpgrade(loop_.shared(), ReadUpgradeRequest(wsi_));
-  if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) {
-    spdlog::debug("upgrade refused: {} {}", refusal->status, refusal->body);
-    SendHttpAnswer(wsi_, *refusal);
-    return -1;  // hangs up once the answer is out
-  }
-  grant_ = std::move(std::get<GrantRef>(verdict));
-  return 0;
-}
+std::atomic<uint32_t>& Socket::Total() { return is_admin_ ? loop_.shared().admin_sockets : loop_.shared().sockets; }
 
-int Socket::OnHttp(std::string_view path, bool is_get) {
-  SendHttpAnswer(wsi_, AnswerHttp(loop_.shared(), path, is_get));
-  return -1;  // hangs up once the answer is out
+int Socket::OnUpgrade() {
+  const auto refuse = [this](const HttpAnswer& refusal) {
+    spdlog::debug("upgrade refused: {} {}", refusal.status, refusal.body);
+    SendHttpAnswer(wsi_, refusal);
+    return -1;  // hangs up once the answer is out
+  };
+  if (is_admin_) return refuse(HttpError(404, "not_found", "no_such_path"));
+  const UpgradeRequest request = ReadUpgradeRequest(wsi_);
+  auto verdict = JudgeUpgrade(loop_.shared(), request);
+  if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
+  grant_ = std::move(std::get<GrantRef>(verdict));
+  if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
+  return 0;
 }
 
 int Socket::OnEstablished() {
@@ -322,7 +323,7 @@ void Socket::GoAway() {
   if (state_ == State::kOpen) {
     session_->TellGoingAway();
     Close(kCloseGoingAway, "server is going away");
-  } else if (state_ == State::kHandshake) {
+  } else if (state_ == State::kHandshake || (state_ == State::kHttp && !http_->answered())) {
     Kill("shutdown");
   }
 }
@@ -333,6 +334,7 @@ void Socket::OnDeadline() {
     loop_.counters().handshake_timeouts.Add();
     return Kill("handshake timeout");
   }
+  if (state_ == State::kHttp) return OnHttpDeadline(now);
   if (state_ == State::kClosing) return Kill("no answer to close");
   const int64_t timeout = loop_.shared().config.client_timeout_ms;
   int64_t next = now + timeout / 4;

@@ -3,9 +3,11 @@
 // Owned by libwebsockets' connection (its opaque pointer): destroyed with it. Loop thread only.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +16,8 @@
 #include "auth/token.h"
 #include "base/timing_wheel.h"
 #include "hub/session.h"
+#include "net/client_limits.h"
+#include "net/http_exchange.h"
 
 struct lws;
 
@@ -23,14 +27,18 @@ class Loop;
 
 class Socket final : public SessionSocket, public WheelEntry {
  public:
-  explicit Socket(Loop& loop);
+  // `place` is the connection's among those of its address.
+  Socket(Loop& loop, const IpAddress& peer, bool is_admin, ClientLimits::Place place);
   ~Socket() override;
 
   void Bind(lws* wsi) { wsi_ = wsi; }
 
   // -- libwebsockets' callbacks; a negative answer hangs up
-  int OnUpgrade();                                 // 0: go on
-  int OnHttp(std::string_view path, bool is_get);  // any other request
+  int OnUpgrade();  // 0: go on
+  int OnHttp();     // any other request
+  int OnHttpBody(std::string_view bytes);
+  int OnHttpBodyEnd();
+  int OnHttpWritable();
   int OnEstablished();
   int OnReceive(const char* bytes, size_t size);
   int OnWritable();
@@ -56,9 +64,10 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool is_leaving = false;  // GoAway was called
 
  private:
-  enum class State : uint8_t { kHandshake, kOpen, kClosing };
+  enum class State : uint8_t { kHandshake, kHttp, kOpen, kClosing };
 
   int64_t NowMs() const;
+  std::atomic<uint32_t>& Total();  // of the listener's sockets
   void HeardFromClient() {
     last_input_ms_ = NowMs();
     ping_sent_ = false;
@@ -80,10 +89,20 @@ class Socket final : public SessionSocket, public WheelEntry {
   void Kill(const char* reason);
   void CheckStall(int64_t now);
   void UpdateInputFlow();
+  void DispatchHttp();
+  void AnswerHttp(HttpAnswer answer);
+  int FinishHttp();
+  void OnHttpDeadline(int64_t now);
+  // Counts it with the client's subject and, behind a proxy, its address; the refusal otherwise.
+  std::optional<HttpAnswer> TakePlaces(const Grant& grant, const std::string& forwarded_for);
 
   Loop& loop_;
   lws* wsi_ = nullptr;
   std::shared_ptr<Session> session_;
+  std::shared_ptr<HttpExchange> http_;
+  IpAddress peer_;
+  ClientLimits::Place address_place_;
+  ClientLimits::Place subject_place_;
   GrantRef grant_;                // between the upgrade's grant and the session
   std::string incoming_;          // the fragments of a message so far
   size_t checked_ = 0;            // of incoming_, known to be UTF-8
@@ -97,7 +116,9 @@ class Socket final : public SessionSocket, public WheelEntry {
   uint16_t close_code_ = 0;
   uint8_t strikes_ = 0;  // stall times in a row in which no byte was acknowledged
   State state_ = State::kHandshake;
-  bool counted_ = false;  // in ServerShared::websockets
+  const bool is_admin_;
+  bool counted_ = false;        // in ServerShared::websockets
+  bool is_dispatched_ = false;  // the HTTP request, to its handler
   bool input_paused_ = false;
   bool ping_due_ = false;
   bool ping_sent_ = false;  // since the client was last heard

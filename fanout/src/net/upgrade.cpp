@@ -7,26 +7,15 @@
 
 #include "auth/origin.h"
 #include "base/base64.h"
+#include "net/bearer.h"
+#include "net/http_exchange.h"
 #include "net/shared.h"
 
 namespace oasync {
 namespace {
 
+constexpr char kRetryAfterSeconds[] = "2";
 constexpr std::string_view kTokenProtocol = "base64url.bearer.phx.";
-
-std::string Header(lws* wsi, lws_token_indexes token) {
-  const int length = lws_hdr_total_length(wsi, token);
-  if (length <= 0) return {};
-  // Not lws_hdr_copy: net/subprotocol.cpp answers that one.
-  std::string value;
-  std::string fragment(static_cast<size_t>(length) + 1, '\0');
-  for (int i = 0;; ++i) {
-    const int size = lws_hdr_copy_fragment(wsi, fragment.data(), static_cast<int>(fragment.size()), token, i);
-    if (size < 0) return value;
-    if (!value.empty()) value.push_back(',');
-    value.append(fragment.data(), static_cast<size_t>(size));
-  }
-}
 
 // A query argument, already without its percent encoding.
 std::string Argument(lws* wsi, std::string_view name) {
@@ -61,26 +50,25 @@ std::optional<std::string> TokenFromProtocols(std::string_view protocols) {
 
 }  // namespace
 
+bool IsSocketPath(std::string_view path) { return path == "/socket/websocket" || path == "/sync/socket/websocket"; }
+
 UpgradeRequest ReadUpgradeRequest(lws* wsi) {
   UpgradeRequest request;
-  request.path = Header(wsi, WSI_TOKEN_GET_URI);
-  request.origin = Header(wsi, WSI_TOKEN_ORIGIN);
+  request.path = ReadHeader(wsi, WSI_TOKEN_GET_URI);
+  request.origin = ReadHeader(wsi, WSI_TOKEN_ORIGIN);
   request.vsn = Argument(wsi, "vsn");
   request.query_token = Argument(wsi, "token");
-  request.protocols = Header(wsi, WSI_TOKEN_PROTOCOL);
-  request.authorization = Header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-  request.version = Header(wsi, WSI_TOKEN_VERSION);
-  request.upgrade = Header(wsi, WSI_TOKEN_UPGRADE);
+  request.protocols = ReadHeader(wsi, WSI_TOKEN_PROTOCOL);
+  request.authorization = ReadHeader(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+  request.version = ReadHeader(wsi, WSI_TOKEN_VERSION);
+  request.upgrade = ReadHeader(wsi, WSI_TOKEN_UPGRADE);
+  request.forwarded_for = ReadHeader(wsi, WSI_TOKEN_X_FORWARDED_FOR);
   return request;
 }
 
 std::string FindToken(const UpgradeRequest& request) {
   if (auto token = TokenFromProtocols(request.protocols)) return *token;
-  constexpr std::string_view kBearer = "Bearer ";
-  if (request.authorization.size() > kBearer.size() &&
-      strncasecmp(request.authorization.c_str(), kBearer.data(), kBearer.size()) == 0) {
-    return request.authorization.substr(kBearer.size());
-  }
+  if (const std::string_view token = BearerToken(request.authorization); !token.empty()) return std::string(token);
   return request.query_token;
 }
 
@@ -89,11 +77,16 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
     shared.metrics.shared.denials.Add(reason);
     return HttpError(status, code, reason);
   };
+  const auto too_many = [&](const char* reason) {
+    HttpAnswer answer = refuse(503, "unavailable", reason);
+    answer.AddHeader("retry-after", kRetryAfterSeconds);
+    return answer;
+  };
   if (!IsSocketPath(request.path)) return refuse(404, "not_found", "no_such_path");
   if (strcasecmp(request.upgrade.c_str(), "websocket") != 0) return refuse(400, "bad_request", "unsupported_upgrade");
   if (request.version != "13") {
     HttpAnswer answer = refuse(426, "bad_request", "unsupported_websocket_version");
-    answer.extra_header = "sec-websocket-version: 13\r\n";
+    answer.AddHeader("sec-websocket-version", "13");
     return answer;
   }
   if (!request.vsn.empty() && request.vsn.substr(0, 2) != "2.") return refuse(400, "bad_request", "unsupported_vsn");
@@ -101,10 +94,9 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
     return refuse(403, "forbidden", "origin_not_allowed");
   }
   if (shared.websockets.load(std::memory_order_relaxed) >= shared.config.max_connections) {
-    HttpAnswer answer = refuse(503, "unavailable", "too_many_connections");
-    answer.extra_header = "retry-after: 2\r\n";
-    return answer;
+    return too_many("too_many_connections");
   }
+  if (shared.memory_pressure.load(std::memory_order_relaxed)) return too_many("memory_pressure");
   TokenResult result = shared.verifier.Verify(FindToken(request), shared.clock.WallMs() / 1000);
   if (!result.grant) return refuse(401, "unauthorized", TokenFaultName(result.fault));
   return std::move(result.grant);

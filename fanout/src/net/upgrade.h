@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "auth/token.h"
-#include "net/http.h"
+#include "net/http_message.h"
 
 struct lws;
 
@@ -24,7 +24,11 @@ struct UpgradeRequest {
   std::string authorization;  // Authorization
   std::string version;        // Sec-WebSocket-Version
   std::string upgrade;        // Upgrade
+  std::string forwarded_for;  // X-Forwarded-For
 };
+
+// Paths of the Phoenix socket.
+bool IsSocketPath(std::string_view path);
 
 // Copies it out of libwebsockets' headers, which are gone once the WebSocket stands.
 UpgradeRequest ReadUpgradeRequest(lws* wsi);
