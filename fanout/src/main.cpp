@@ -5,19 +5,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <type_traits>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/file_watch.h"
 #include "base/log.h"
+#include "base/ticker.h"
 #include "base/worker_thread.h"
 #include "config.h"
-#include "database.h"
+#include "hub/canary.h"
+#include "hub/system_topics.h"
 #include "net/document_endpoints.h"
 #include "net/health.h"
 #include "net/listener.h"
@@ -30,8 +33,7 @@ namespace {
 
 constexpr int kExitRuntimeFailure = 1;
 constexpr int kExitBadConfiguration = 2;
-// The tail is alive if it has heard from the database within this time.
-constexpr int64_t kProgressWithinUs = 10000000;
+constexpr std::chrono::milliseconds kTick{100};
 
 // Those that main waits for: two to stop, SIGHUP to read the certificate again.
 sigset_t Signals() {
@@ -69,12 +71,12 @@ std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* 
   std::vector<int> fds;
   if (shared && *port != 0) {
     // Sharing the port would let two servers be started on it by mistake: this one must be free at first.
-    const int probe = OpenListeningSocket(config.listen_host, port, /*shared=*/false, error);
+    const int probe = OpenListeningSocket(config.listen_host, port, config.listen_backlog, /*shared=*/false, error);
     if (probe < 0) return fds;
     close(probe);
   }
   for (uint32_t i = 0; i < config.loops; ++i) {
-    const int fd = OpenListeningSocket(config.listen_host, port, shared, error);
+    const int fd = OpenListeningSocket(config.listen_host, port, config.listen_backlog, shared, error);
     if (fd < 0) {
       for (const int opened : fds) close(opened);
       return {};
@@ -121,14 +123,27 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
   };
 }
 
-// The source, if it answers for documents and revocations too.
-template <typename T>
-Database* AsDatabase(T* source) {
-  if constexpr (std::is_base_of_v<Database, T>) {
-    return source;
-  } else {
-    return nullptr;
-  }
+std::vector<MetricsSources::Extra> CanaryMetrics(const Canary& canary) {
+  const auto seconds = [](int64_t value, double unit) { return value < 0 ? -1 : static_cast<double>(value) / unit; };
+  return {
+      {"canary_age_seconds", "Since the last canary came through; -1 before the first", true,
+       seconds(canary.age_ms(), 1e3)},
+      {"canary_latency_seconds", "From the commit of the last canary to its arrival; -1 before the first", true,
+       seconds(canary.latency_us(), 1e6)},
+      {"canaries_received_total", "Canaries that came through, whoever sent them", false,
+       static_cast<double>(canary.received())},
+      {"canary_errors_total", "Canaries that could not be sent", false, static_cast<double>(canary.failures())},
+  };
+}
+
+// Whether events come through, as far as can be told, and if not, why.
+Readiness ReadinessOf(const Router& router, const Canary& canary, int64_t silence_us, int64_t within_ms) {
+  if (router.tail_mode() == TailMode::kDown) return {false, "tail_down"};
+  const Canary::Progress progress = canary.progress();
+  if (progress == Canary::Progress::kGood) return {true, {}};
+  if (progress != Canary::Progress::kUnknown) return {false, "canary_late"};
+  if (silence_us < 0 || silence_us >= within_ms * 1000) return {false, "tail_silent"};
+  return {true, {}};
 }
 
 // The URL-like form of an address, for the lines on stdout.
@@ -220,7 +235,7 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
   std::vector<int> fds = OpenSockets(config, &port, &error);
   int admin_fd = -1;
   if (!fds.empty() && config.admin_listens) {
-    admin_fd = OpenListeningSocket(config.admin_host, &admin_port, /*shared=*/false, &error);
+    admin_fd = OpenListeningSocket(config.admin_host, &admin_port, config.listen_backlog, /*shared=*/false, &error);
     if (admin_fd < 0) error = "--admin-listen: " + error;
   }
   if (!error.empty()) {
@@ -228,30 +243,34 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(std::move(keyring), {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
+                                         config.max_token_bytes, config.max_scopes});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
-  Database* database = AsDatabase(&source);
+  SystemTopics system_topics(router);
+  Canary canary({config.canary_interval_ms, config.ready_within_ms}, source, system_topics, clock);
 
   MetricsSources metrics;
   metrics.router = &router;
-  metrics.extras = [&source] { return SourceMetrics(source.stats()); };
+  metrics.settings = &config.settings;
+  metrics.extras = [&source, &canary] {
+    std::vector<MetricsSources::Extra> extras = SourceMetrics(source.stats());
+    for (auto& extra : CanaryMetrics(canary)) extras.push_back(std::move(extra));
+    return extras;
+  };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
   };
-  const auto readiness = [&metrics, &router]() -> Readiness {
-    const int64_t silence = metrics.tail_silence_us();
-    if (router.tail_mode() == TailMode::kDown) return {false, "tail_down"};
-    if (silence < 0 || silence >= kProgressWithinUs) return {false, "tail_silent"};
-    return {true, {}};
+  const auto readiness = [&metrics, &router, &canary, &config] {
+    return ReadinessOf(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
   };
   metrics.tls_expires_s = tls ? ExpiryOf(*tls) : 0;
   ClientLimits limits(config.clients);
   WorkerThread worker;
   HttpRouter http({config.allowed_origins, &limits});
-  const DocumentEndpoints documents({database, source, verifier, clock, metrics.shared, worker}, config.documents);
+  const DocumentEndpoints documents({&source, source, verifier, clock, metrics.shared, worker}, config.documents);
   AddRoutes({metrics, clock, readiness, config.loop_stall_ms, config.public_metrics}, documents, &http);
   ServerShared shared{config, verifier, clock, source, router, metrics, http, limits, std::move(tls), {}, {}, {}, {}};
 
@@ -266,9 +285,12 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
     }
   }
   source.Start();
+  system_topics.Start();
+  std::optional<Ticker> ticker(std::in_place, kTick, [&canary] { canary.Tick(); });
   for (const auto& loop : loops) loop->Start();
   spdlog::info("version {}, {} loops, listening on {}{}", OA_SYNC_VERSION, loops.size(),
                HostPort(config.listen_host, port), shared.tls ? ", TLS" : "");
+  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   if (config.admin_listens) {
     std::printf("oa-sync-fanout admin on %s\n", HostPort(config.admin_host, admin_port).c_str());
   }
@@ -279,6 +301,7 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
   spdlog::info("signal {}: closing", received);
   for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
   for (const auto& loop : loops) loop->Join();
+  ticker.reset();
   source.Stop();
   worker.Stop();
   loops.clear();

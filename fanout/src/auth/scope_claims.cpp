@@ -1,21 +1,7 @@
 #include "auth/scope_claims.h"
 
-#include <optional>
-#include <string>
-#include <string_view>
-
 namespace oasync {
 namespace {
-
-constexpr size_t kMaxScopes = 256;
-
-std::optional<std::string> ClaimText(const nlohmann::json& claims, std::string_view name) {
-  const auto it = claims.find(name);
-  if (it == claims.end()) return std::nullopt;
-  if (it->is_string()) return it->get<std::string>();
-  if (it->is_number_integer()) return it->dump();
-  return std::nullopt;
-}
 
 // Replaces every {claim}; nothing if a brace is left open or a claim has no usable value.
 std::optional<std::string> Expand(const nlohmann::json& claims, std::string_view scope) {
@@ -33,36 +19,58 @@ std::optional<std::string> Expand(const nlohmann::json& claims, std::string_view
   }
 }
 
-void AddScope(const nlohmann::json& claims, std::string_view scope, ScopeSet* scopes) {
+void AddTrimmed(std::string_view scope, std::vector<std::string>* texts) {
   constexpr char kSpace[] = " \t\r\n";
   const size_t first = scope.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return;
-  scope = scope.substr(first, scope.find_last_not_of(kSpace) - first + 1);
-  const bool is_prefix = scope.back() == '*';
-  if (is_prefix) scope.remove_suffix(1);
-  if (auto text = Expand(claims, scope)) scopes->Add({std::move(*text), is_prefix});
+  texts->emplace_back(scope.substr(first, scope.find_last_not_of(kSpace) - first + 1));
 }
 
 }  // namespace
 
-bool ReadScopes(const nlohmann::json& claims, ScopeSet* scopes) {
+std::optional<std::string> ClaimText(const nlohmann::json& claims, std::string_view name) {
+  const auto it = claims.find(name);
+  if (it == claims.end()) return std::nullopt;
+  if (it->is_string()) return it->get<std::string>();
+  if (it->is_number_integer()) return it->dump();
+  return std::nullopt;
+}
+
+bool ReadScopeTexts(const nlohmann::json& claims, size_t max_scopes, std::vector<std::string>* texts) {
   const auto it = claims.find("oa_sync_scopes");
   if (it == claims.end()) return false;
   if (it->is_array()) {
-    if (it->size() > kMaxScopes) return false;
+    if (it->size() > max_scopes) return false;
     for (const auto& scope : *it) {
       if (!scope.is_string()) return false;
-      AddScope(claims, scope.get_ref<const std::string&>(), scopes);
+      AddTrimmed(scope.get_ref<const std::string&>(), texts);
     }
     return true;
   }
   if (!it->is_string()) return false;
   std::string_view text = it->get_ref<const std::string&>();
   for (size_t i = 0; !text.empty(); ++i) {
-    if (i == kMaxScopes) return false;
+    if (i == max_scopes) return false;
     const size_t comma = text.find(',');
-    AddScope(claims, text.substr(0, comma), scopes);
+    AddTrimmed(text.substr(0, comma), texts);
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return true;
+}
+
+std::optional<ScopeSet::Pattern> ReadScope(const nlohmann::json& claims, std::string_view text) {
+  const bool is_prefix = !text.empty() && text.back() == '*';
+  if (is_prefix) text.remove_suffix(1);
+  auto expanded = Expand(claims, text);
+  if (!expanded) return std::nullopt;
+  return ScopeSet::Pattern{std::move(*expanded), is_prefix};
+}
+
+bool ReadScopes(const nlohmann::json& claims, size_t max_scopes, ScopeSet* scopes) {
+  std::vector<std::string> texts;
+  if (!ReadScopeTexts(claims, max_scopes, &texts)) return false;
+  for (const std::string& text : texts) {
+    if (auto pattern = ReadScope(claims, text)) scopes->Add(std::move(*pattern));
   }
   return true;
 }

@@ -1,23 +1,16 @@
 #include "auth/token.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "auth/scope_claims.h"
+#include "auth/strict_json.h"
 #include "base/base64.h"
 
 namespace oasync {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr size_t kMaxTokenBytes = 8192;
-constexpr char kClaimsVersion[] = "oa_sync_claims_v1";
 
 struct TokenParts {
   std::string_view signed_text;  // header.payload, as they came
@@ -26,20 +19,26 @@ struct TokenParts {
   std::string signature;
 };
 
-TokenFault Split(std::string_view token, TokenParts* parts) {
+// base64url without padding, and nothing else: one text for one meaning (RFC 7515, 2).
+std::optional<std::string> DecodePart(std::string_view text) {
+  if (text.find_first_of("+/=") != std::string_view::npos) return std::nullopt;
+  return Base64Decode(text);
+}
+
+TokenFault Split(std::string_view token, size_t max_bytes, TokenParts* parts) {
   if (token.empty()) return TokenFault::kMissingToken;
   const size_t first = token.find('.');
   const size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
-  if (token.size() > kMaxTokenBytes || second == std::string_view::npos ||
+  if (token.size() > max_bytes || second == std::string_view::npos ||
       token.find('.', second + 1) != std::string_view::npos || first == 0 || second == first + 1 ||
       second + 1 == token.size()) {
     return TokenFault::kInvalidTokenFormat;
   }
-  const auto header = Base64Decode(token.substr(0, first));
-  auto payload = Base64Decode(token.substr(first + 1, second - first - 1));
-  auto signature = Base64Decode(token.substr(second + 1));
+  const auto header = DecodePart(token.substr(0, first));
+  auto payload = DecodePart(token.substr(first + 1, second - first - 1));
+  auto signature = DecodePart(token.substr(second + 1));
   if (!header || !payload || !signature) return TokenFault::kInvalidTokenEncoding;
-  parts->header = Json::parse(*header, nullptr, false);
+  parts->header = ParseStrictJson(*header);
   if (!parts->header.is_object()) return TokenFault::kInvalidHeader;
   parts->signed_text = token.substr(0, second);
   parts->payload = std::move(*payload);
@@ -47,33 +46,21 @@ TokenFault Split(std::string_view token, TokenParts* parts) {
   return TokenFault::kNone;
 }
 
-// The header must name the one algorithm and a key of the ring; *secret is that key's.
-TokenFault CheckHeader(const Json& header, const Keyring& keyring, std::string_view* secret) {
-  const auto alg = header.find("alg");
-  if (alg == header.end() || !alg->is_string()) return TokenFault::kInvalidHeader;
+// The header must name an algorithm that is allowed, and a key that is for it.
+TokenFault CheckHeader(const Json& header, const KeySet& keys, const AlgorithmSet& allowed, const VerifyKey** key) {
+  const std::string* name = FindText(header, "alg");
+  if (name == nullptr) return TokenFault::kInvalidHeader;
   const auto type = header.find("typ");
   if (type != header.end() && !type->is_string()) return TokenFault::kInvalidHeader;
   if (header.contains("crit")) return TokenFault::kInvalidHeader;  // RFC 7515, 4.1.11: none of them is known here
-  if (*alg != "HS256") return TokenFault::kUnsupportedAlg;
-  const auto kid = header.find("kid");
-  if (kid == header.end() || !kid->is_string() || kid->get_ref<const std::string&>().empty()) {
-    return TokenFault::kMissingKid;
-  }
-  const auto key = keyring.keys.find(kid->get_ref<const std::string&>());
-  if (key == keyring.keys.end()) return TokenFault::kUnknownKid;
-  *secret = key->second;
-  return TokenFault::kNone;
-}
-
-bool SignatureMatches(const TokenParts& parts, std::string_view secret) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> mac;
-  unsigned int length = 0;
-  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-           reinterpret_cast<const unsigned char*>(parts.signed_text.data()), parts.signed_text.size(), mac.data(),
-           &length) == nullptr) {
-    return false;
-  }
-  return parts.signature.size() == length && CRYPTO_memcmp(parts.signature.data(), mac.data(), length) == 0;
+  const auto algorithm = FindAlgorithm(*name);
+  if (!algorithm || !allowed.Has(*algorithm)) return TokenFault::kUnsupportedAlg;
+  const std::string* kid = FindText(header, "kid");
+  if (kid == nullptr || kid->empty()) return TokenFault::kMissingKid;
+  *key = keys.Find(*kid);
+  if (*key == nullptr) return TokenFault::kUnknownKid;
+  // Never the token's choice: a public key must not become the secret of an HS256 signature.
+  return (*key)->algorithm() == *algorithm ? TokenFault::kNone : TokenFault::kUnsupportedAlg;
 }
 
 // A claim that may be missing; anything but a string counts as missing.
@@ -105,7 +92,8 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   const auto not_before = TimeClaim(claims, "nbf");
   const auto subject = claims.find("sub");
   if (!expires || !issued || (has_not_before && !not_before) || subject == claims.end() || !subject->is_string() ||
-      subject->get_ref<const std::string&>().empty() || !ReadScopes(claims, &grant->scopes)) {
+      subject->get_ref<const std::string&>().empty() ||
+      (!policy.is_identity && !ReadScopes(claims, policy.max_scopes, &grant->scopes))) {
     return TokenFault::kInvalidClaims;
   }
   if (*expires <= now) return TokenFault::kTokenExpired;
@@ -113,18 +101,16 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
     return TokenFault::kTokenNotYetValid;
   }
   const auto issuer = claims.find("iss");
-  const auto version = claims.find("oa_claims_version");
+  const std::string version = TextClaim(claims, "oa_claims_version");
   if (issuer == claims.end() || *issuer != policy.issuer || !AudienceMatches(claims, policy.audience) ||
-      version == claims.end() || *version != kClaimsVersion) {
+      (!policy.is_identity && version != kClaimsVersion)) {
     return TokenFault::kClaimMismatch;
   }
-  const auto id = claims.find("jti");
-  if (id == claims.end() || !id->is_string() || id->get_ref<const std::string&>().empty()) {
-    return TokenFault::kMissingJti;
-  }
+  grant->token_id = TextClaim(claims, "jti");
+  if (grant->token_id.empty() && !policy.is_identity) return TokenFault::kMissingJti;
   if (now - *issued > policy.max_age_s) return TokenFault::kTokenTooOld;
   grant->subject = subject->get<std::string>();
-  grant->token_id = id->get<std::string>();
+  grant->org_id = ClaimText(claims, "oa_org_id").value_or("");
   grant->session_id = TextClaim(claims, "oa_session_id");
   grant->device_id = TextClaim(claims, "oa_device_id");
   // A socket that is not given a new token lives no longer than a token that could open one.
@@ -151,25 +137,39 @@ const char* TokenFaultName(TokenFault fault) {
       "claim_mismatch",
       "missing_jti",
       "token_too_old",
+      "token_revoked",
   };
   return kNames[static_cast<size_t>(fault)];
 }
 
 TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) const {
+  const auto refuse = [](TokenFault fault) { return TokenResult{fault, nullptr}; };
   TokenParts parts;
-  if (const TokenFault fault = Split(token, &parts); fault != TokenFault::kNone) return {fault, nullptr};
-  std::string_view secret;
-  if (const TokenFault fault = CheckHeader(parts.header, keyring_, &secret); fault != TokenFault::kNone) {
-    return {fault, nullptr};
-  }
-  if (!SignatureMatches(parts, secret)) return {TokenFault::kInvalidSignature, nullptr};
-  const Json claims = Json::parse(parts.payload, nullptr, false);
-  if (!claims.is_object()) return {TokenFault::kInvalidClaims, nullptr};
+  if (const TokenFault fault = Split(token, policy_.max_token_bytes, &parts); fault != TokenFault::kNone)
+    return refuse(fault);
+  const auto keys = keys_->Get();
+  const VerifyKey* key = nullptr;
+  const TokenFault header_fault = CheckHeader(parts.header, *keys, policy_.algorithms, &key);
+  if (header_fault != TokenFault::kNone) return refuse(header_fault);
+  if (!key->Verify(parts.signed_text, parts.signature)) return refuse(TokenFault::kInvalidSignature);
+  const Json claims = ParseStrictJson(parts.payload);
+  if (!claims.is_object()) return refuse(TokenFault::kInvalidClaims);
   auto grant = std::make_shared<Grant>();
-  if (const TokenFault fault = CheckClaims(claims, policy_, now_unix_s, grant.get()); fault != TokenFault::kNone) {
-    return {fault, nullptr};
+  const TokenFault claims_fault = CheckClaims(claims, policy_, now_unix_s, grant.get());
+  if (claims_fault != TokenFault::kNone) return refuse(claims_fault);
+  if (Revoked(*grant, now_unix_s)) return refuse(TokenFault::kTokenRevoked);
+  TokenResult result{TokenFault::kNone, std::move(grant)};
+  if (policy_.is_identity) {
+    result.user_id = ClaimText(claims, "oa_user_id").value_or("");
+    if (claims.contains("oa_sync_scopes") && !ReadScopeTexts(claims, policy_.max_scopes, &result.scopes)) {
+      return refuse(TokenFault::kInvalidClaims);
+    }
   }
-  return {TokenFault::kNone, std::move(grant)};
+  return result;
+}
+
+std::optional<RevocationReason> TokenVerifier::Revoked(const Grant& grant, int64_t now_unix_s) const {
+  return revocations_ == nullptr ? std::nullopt : revocations_->Find(grant, now_unix_s);
 }
 
 }  // namespace oasync

@@ -2,26 +2,25 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "auth/scope.h"
+#include "auth/grant.h"
+#include "auth/key_set.h"
+#include "auth/revocation_list.h"
+#include "base/current.h"
 
 namespace oasync {
 
-// What a verified token grants. Shared by the sessions that use it; immutable.
-struct Grant {
-  std::string subject;
-  std::string token_id;    // jti
-  std::string session_id;  // oa_session_id; empty when the token has none
-  std::string device_id;   // oa_device_id; empty when the token has none
-  int64_t expires_at = 0;  // Unix seconds
-  ScopeSet scopes;
-};
-using GrantRef = std::shared_ptr<const Grant>;
+// A longer text is no token.
+inline constexpr size_t kMaxTokenBytes = 8192;
+
+// What oa_claims_version must be.
+inline constexpr char kClaimsVersion[] = "oa_sync_claims_v1";
 
 // Why a token was refused. The names are part of the wire.
 enum class TokenFault : uint8_t {
@@ -40,43 +39,53 @@ enum class TokenFault : uint8_t {
   kClaimMismatch,
   kMissingJti,
   kTokenTooOld,
+  kTokenRevoked,
 };
 const char* TokenFaultName(TokenFault fault);
 
-// HS256 secrets by key id.
-struct Keyring {
-  std::string current;
-  std::map<std::string, std::string, std::less<>> keys;
-
-  // Reads {"current":"k1","keys":{"k1":"<base64url secret>", …}}. On failure nothing, and *error is one line that
-  // holds no secret.
-  static std::optional<Keyring> Load(const std::string& path, std::string* error);
-  static std::optional<Keyring> Parse(std::string_view text, std::string* error);
-};
-
+// What a token has to be like.
 struct TokenPolicy {
   std::string issuer;
   std::string audience;
-  int64_t max_age_s = 900;    // from iat
+  int64_t max_age_s = 900;  // from iat
+  size_t max_token_bytes = 8192;
+  size_t max_scopes = 256;
   int64_t clock_skew_s = 30;  // iat and nbf may be this far ahead; exp has no leeway
+  AlgorithmSet algorithms = AlgorithmSet::All();
+  // An application's own token, which only says who somebody is: oa_claims_version, jti and scopes are not asked for.
+  bool is_identity = false;
 };
 
 struct TokenResult {
   TokenFault fault = TokenFault::kNone;
   GrantRef grant;  // set when fault is kNone
+  // Of an identity token, beside the grant, which has no scopes then: as they are written.
+  std::string user_id{};
+  std::vector<std::string> scopes{};
 };
 
-// Verifies in a fixed order: header, signature, claims, expected values; nothing of a token is believed before its
-// signature is. Thread-safe.
+// Verifies in a fixed order: header, signature, claims, expected values, revocation; nothing of a token is believed
+// before its signature is. The key is the one that the token's kid names, and its algorithm the only one that counts:
+// a token whose alg is another one is refused, whatever it is signed with. Thread-safe.
 class TokenVerifier {
  public:
-  TokenVerifier(Keyring keyring, TokenPolicy policy) : keyring_(std::move(keyring)), policy_(std::move(policy)) {}
+  // `keys` may be replaced at any time. `revocations` may be null, and must outlive the verifier.
+  TokenVerifier(std::shared_ptr<const Current<KeySet>> keys, TokenPolicy policy,
+                const RevocationList* revocations = nullptr)
+      : keys_(std::move(keys)), policy_(std::move(policy)), revocations_(revocations) {}
+  // A ring for good.
+  TokenVerifier(const Keyring& keyring, TokenPolicy policy)
+      : TokenVerifier(std::make_shared<Current<KeySet>>(std::make_shared<KeySet>(keyring)), std::move(policy)) {}
 
   TokenResult Verify(std::string_view token, int64_t now_unix_s) const;
 
+  // Why the grant, which was good once, is revoked; nothing when it is not.
+  std::optional<RevocationReason> Revoked(const Grant& grant, int64_t now_unix_s) const;
+
  private:
-  const Keyring keyring_;
+  const std::shared_ptr<const Current<KeySet>> keys_;
   const TokenPolicy policy_;
+  const RevocationList* const revocations_;
 };
 
 }  // namespace oasync

@@ -13,7 +13,7 @@ namespace oasync {
 
 // Opens a listening socket. With `shared`, several may be opened on the same address and the kernel spreads connections
 // over them. `*port` is 0 for any free one and is set to the one bound. Returns the descriptor, or -1 and *error.
-int OpenListeningSocket(const std::string& host, uint16_t* port, bool shared, std::string* error);
+int OpenListeningSocket(const std::string& host, uint16_t* port, uint32_t backlog, bool shared, std::string* error);
 
 // Accepts on a loop's thread until it is stopped. When the process is out of descriptors newcomers are turned away at
 // once, with the help of a descriptor kept in reserve, instead of being left to wait in the kernel's queue. Should even

@@ -117,7 +117,7 @@ std::string Loop::CreateHosts() {
   info.retry_and_idle_policy = &kNoRetryPolicy;
   info.timeout_secs = static_cast<unsigned int>(shared_.config.handshake_timeout_ms / 1000 + 1);
   info.keepalive_timeout = 5;
-  info.max_http_header_data = 8192;
+  info.max_http_header_data = static_cast<unsigned short>(shared_.config.max_header_bytes);
   info.vhost_name = kPublicHost;
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return "libwebsockets could not create a context";
