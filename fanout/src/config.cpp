@@ -60,8 +60,7 @@ void AddServerSettings(CLI::App* app, Config* config, Texts* texts) {
       kGroup);
   Add(app, "--admin-listen", texts->admin_listen,
       "HOST:PORT where metrics, readiness in detail and revocation are served, without a token: keep it private. Port "
-      "0 "
-      "takes any free port, in a line of its own on stdout; off: none",
+      "0 takes any free port, in a line of its own on stdout; off: none",
       kGroup);
   AddNumber(app, "--loops", config->loops, 1, 1024, "Event loops, each one thread with its own sockets", kGroup)
       ->default_str("one per core");
@@ -116,23 +115,29 @@ void AddHttpSettings(CLI::App* app, Config* config) {
       ->group(kGroup);
 }
 
-void AddConnectionSettings(CLI::App* app, Config* config) {
+void AddConnectionSettings(CLI::App* app, Config* config, Texts* texts) {
   static constexpr char kGroup[] = "Clients";
   auto& session = config->hub.session;
   AddNumber(app, "--max-connections", config->max_connections, 1, 10000000,
             "WebSockets; an upgrade beyond them is answered with 503", kGroup);
-  AddNumber(app, "--max-handshakes", config->max_handshakes, 1, 1000000,
-            "Connections that are no WebSockets (yet); more are closed at once", kGroup);
+  AddNumber(
+      app, "--max-handshakes", config->max_handshakes, 1, 1000000,
+      "Connections that are no WebSockets (yet): handshakes and HTTP. More are closed at once; they take no place "
+      "of a WebSocket",
+      kGroup);
   AddNumber(app, "--max-connections-per-address", config->clients.connections_per_address, 0, 10000000,
-            "Connections of one IPv4 address or IPv6 /64; 0: no limit", kGroup);
+            "Connections of one IPv4 address or IPv6 /64; 0: no limit, for many clients can share an address", kGroup);
   AddNumber(app, "--max-connections-per-subject", config->clients.connections_per_subject, 0, 10000000,
             "WebSockets of one sub; 0: no limit", kGroup);
+  Add(app, "--trusted-proxy", texts->trusted_proxies,
+      "Address or network of proxies whose X-Forwarded-For is believed; repeatable, or separated by commas", kGroup)
+      ->delimiter(',');
   AddNumber(app, "--listen-backlog", config->listen_backlog, 1, 65535,
             "Connections that wait to be accepted, for each loop (the kernel's net.core.somaxconn may lower it); more "
             "are left to the client's TCP to try again",
             kGroup);
   AddNumber(app, "--handshake-timeout-ms", config->handshake_timeout_ms, 100, 600000,
-            "A connection that is no WebSocket by then is cut", kGroup);
+            "A connection whose request is not whole by then is cut", kGroup);
   AddNumber(app, "--max-header-bytes", config->max_header_bytes, 2048, 65535,
             "Request line and headers of one request together, a token in them included; a larger request is cut",
             kGroup);
@@ -381,15 +386,10 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
       "The command line goes before the file, and the file before the environment.");
   AddServerSettings(&app, &config, &texts);
   AddTlsSettings(&app, &config);
-  app.add_option("--trusted-proxy", texts.trusted_proxies,
-                 "Address or network of proxies whose X-Forwarded-For is believed; repeatable")
-      ->envname("OA_SYNC_TRUSTED_PROXY")
-      ->delimiter(',')
-      ->group("Clients");
   AddHttpSettings(&app, &config);
   AddDatabaseSettings(&app, &config, &texts.tail);
   AddTokenSettings(&app, &config);
-  AddConnectionSettings(&app, &config);
+  AddConnectionSettings(&app, &config, &texts);
   AddDeliverySettings(&app, &config);
   AddCompatibilitySettings(&app, &config);
   std::string print;

@@ -12,7 +12,6 @@
 #include <fstream>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,7 +20,6 @@
 #include "base/ticker.h"
 #include "base/worker_thread.h"
 #include "config.h"
-#include "database.h"
 #include "hub/canary.h"
 #include "hub/system_topics.h"
 #include "net/document_endpoints.h"
@@ -147,8 +145,8 @@ std::vector<MetricsSources::Extra> CanaryMetrics(const Canary& canary) {
   };
 }
 
-// Whether events come through, as far as can be told.
-Readiness JudgeReadiness(const Router& router, const Canary& canary, int64_t silence_us, int64_t within_ms) {
+// Whether events come through, as far as can be told, and if not, why.
+Readiness ReadinessOf(const Router& router, const Canary& canary, int64_t silence_us, int64_t within_ms) {
   if (router.tail_mode() == TailMode::kDown) return {false, "tail_down"};
   const Canary::Progress progress = canary.progress();
   if (progress == Canary::Progress::kGood) return {true, {}};
@@ -279,7 +277,7 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
   };
   const auto readiness = [&metrics, &router, &canary, &config] {
-    return JudgeReadiness(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
+    return ReadinessOf(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
   };
   metrics.tls_expires_s = tls ? ExpiryOf(*tls) : 0;
   ClientLimits limits(config.clients);
@@ -304,9 +302,9 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
   system_topics.Start();
   std::optional<Ticker> ticker(std::in_place, kTick, [&canary] { canary.Tick(); });
   for (const auto& loop : loops) loop->Start();
-  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   spdlog::info("version {}, {} loops, listening on {}{}", OA_SYNC_VERSION, loops.size(),
                HostPort(config.listen_host, port), shared.tls ? ", TLS" : "");
+  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   if (config.admin_listens) {
     std::printf("oa-sync-fanout admin on %s\n", HostPort(config.admin_host, admin_port).c_str());
   }

@@ -29,8 +29,8 @@ struct MetricsSources {
     double value;
   };
   std::function<std::vector<Extra>()> extras;
-  const std::vector<Setting>* settings = nullptr;  // in effect
   std::atomic<int64_t> tls_expires_s{0};           // Unix seconds; 0 without TLS
+  const std::vector<Setting>* settings = nullptr;  // in effect
   // Microseconds since the tail last heard from the database; negative when it never did.
   std::function<int64_t()> tail_silence_us;
 };
