@@ -75,6 +75,9 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
   AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456, "Bytes of one batch", kGroup);
   AddNumber(app, "--window-events", hub.window_events, 1, 1000000, "Newest events of a topic kept in memory", kGroup);
   AddNumber(app, "--window-bytes", hub.window_bytes, 4096, int64_t{1} << 34, "Bytes of them", kGroup);
+  AddNumber(app, "--loop-queue-events", config->loop_queue.max_events, 1, 100000000,
+            "Live events that wait for one event loop; more are left to the journal", kGroup);
+  AddNumber(app, "--loop-queue-bytes", config->loop_queue.max_bytes, 65536, int64_t{1} << 40, "Bytes of them", kGroup);
   AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000, "Events in one read of the journal",
             kGroup);
 }
@@ -115,6 +118,8 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
   Add(app, "--tail", *tail, "auto: a temporary logical slot, the journal while there is none; journal: never a slot",
       kGroup)
       ->check(CLI::IsMember({"auto", "journal"}));
+  AddNumber(app, "--max-slot-wal-bytes", config->max_slot_wal_bytes, 0, int64_t{1} << 50,
+            "A slot that keeps the server from removing more WAL is given up for a new one; 0: never", kGroup);
   AddNumber(app, "--canary-interval-ms", config->canary_interval_ms, 0, 3600000,
             "An event of our own is sent when none came this long, to see that they come through; 0: never", kGroup);
   AddNumber(app, "--ready-within-ms", config->ready_within_ms, 1000, 3600000,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hub/hub.h"
+#include "hub/router.h"
 
 namespace oasync {
 
@@ -29,7 +30,9 @@ struct Config {
   uint32_t max_frame_bytes = 65536;
   HubOptions hub;
 
-  int64_t canary_interval_ms = 5000;  // 0: none
+  LoopQueueLimits loop_queue{100'000, 256 << 20};
+  uint64_t max_slot_wal_bytes = uint64_t{16} << 30;  // 0: no limit
+  int64_t canary_interval_ms = 5000;                 // 0: none
   int64_t ready_within_ms = 15000;
   int journal_readers = 2;
   int document_readers = 1;

@@ -57,7 +57,7 @@ Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd)
         spdlog::warn("accept failed: {}", std::strerror(error));
       });
   hub_ = std::make_unique<Hub>(
-      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source,
+      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this, shared_.config.loop_queue), shared_.source,
                                          [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
                                          shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
 }
@@ -137,7 +137,14 @@ void Loop::PostFollowing(TopicState state) {
 }
 
 void Loop::PostEvents(std::vector<EventRef> events) {
-  inbox_->Post([this, events = std::move(events)] { hub_->OnEvents(events); });
+  inbox_->Post([this, events = std::move(events)] {
+    hub_->OnEvents(events);
+    Taken(events);
+  });
+}
+
+void Loop::PostLost(std::string topic) {
+  inbox_->Post([this, topic = std::move(topic)] { hub_->OnLost(topic); });
 }
 
 void Loop::Add(Socket* socket) {

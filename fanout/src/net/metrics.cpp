@@ -153,8 +153,10 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(CommitToSocket(sources));
   AddTail(sources, &families);
   for (const auto& extra : sources.extras()) {
-    families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
-    AddValue(&families.back(), extra.value);
+    if (families.back().name != "oa_sync_" + extra.name) {
+      families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
+    }
+    AddValue(&families.back(), extra.value, extra.label, extra.label_value);
   }
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -15,12 +15,15 @@ struct MetricsSources {
   std::vector<std::unique_ptr<LoopCounters>> loops;
   SharedCounters shared;
   const Router* router = nullptr;
-  // The database side's own counters, as (name without the prefix, help, is a gauge, value).
+  // The database side's own counters, as (name without the prefix, help, is a gauge, value, label if any). Those of one
+  // name follow each other.
   struct Extra {
     std::string name;
     std::string help;
     bool gauge;
     double value;
+    const char* label = nullptr;
+    std::string label_value{};
   };
   std::function<std::vector<Extra>()> extras;
   // Microseconds since the tail last heard from the database; negative when it never did.
