@@ -53,10 +53,7 @@ class TopicFeed {
   virtual void Unfollow(const std::string& topic) = 0;
   // After events of the topic were left out because the loop did not keep up: where the tail stands now, and they come
   // again from there. Nothing when they have begun to come again otherwise.
-  virtual std::optional<TopicState> Recover(const std::string& topic) {
-    (void)topic;
-    return std::nullopt;
-  }
+  virtual std::optional<TopicState> Recover(const std::string& /*topic*/) { return std::nullopt; }
 };
 
 // What every part of a loop needs; each must outlive the hub.

@@ -29,7 +29,7 @@ class LoopPort {
   virtual void PostFollowing(TopicState state) = 0;
   virtual void PostEvents(std::vector<EventRef> events) = 0;
   // Events of the topic were left out, from here on until the loop calls TopicFeed::Recover.
-  virtual void PostLost(std::string topic) { (void)topic; }
+  virtual void PostLost(std::string /*topic*/) {}
 
   // To be called by the loop when it has done with a list: makes room for others. Any thread.
   void Taken(const std::vector<EventRef>& events);

@@ -82,7 +82,7 @@ void SlotWatch::OnLook(const std::string& slot, TimePoint asked, const ReadResul
 void SlotWatch::Inquire() {
   if (restart_position_ == 0) return;
   reader_.Ask({}, {"slot limit", kLimitSql, {}},
-              [this, slot = slot_, restart = restart_position_](ReadResult<PgResultRef> result) {
+              [this, slot = slot_, restart = restart_position_](const ReadResult<PgResultRef>& result) {
                 if (!result.ok() || PQntuples(result.value.get()) != 1) return;
                 const auto position = UnsignedField(result.value.get(), 0, 0);
                 const auto limit = UnsignedField(result.value.get(), 0, 1);  // null for -1
