@@ -219,6 +219,10 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
             "Bytes of them; whichever is reached first. Loops share the events themselves, so several windows of a "
             "topic cost little more than one",
             kGroup);
+  AddNumber(app, "--loop-queue-events", config->loop_queue.max_events, 1, 100000000,
+            "Live events that wait for one event loop. A loop that does not keep up reads the rest from the journal",
+            kGroup);
+  AddNumber(app, "--loop-queue-bytes", config->loop_queue.max_bytes, 65536, int64_t{1} << 40, "Bytes of them", kGroup);
   AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000,
             "Events in a page of the journal: page k holds the watermarks above k times this. A read brings a page, or "
             "as much of it as --max-batch-bytes",
@@ -297,6 +301,10 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
             "How often the journal is asked for live events while there is no slot", kGroup);
   AddNumber(app, "--gap-wait-ms", config->gap_wait_ms, 0, 60000,
             "A live event whose predecessor is missing is held this long before the journal is asked", kGroup);
+  AddNumber(app, "--max-slot-wal-bytes", config->max_slot_wal_bytes, 0, int64_t{1} << 50,
+            "A slot that keeps the server from removing more WAL than this is given up for a new one; live events come "
+            "from the journal meanwhile. 0: never",
+            kGroup);
   AddNumber(app, "--canary-interval-ms", config->canary_interval_ms, 0, 3600000,
             "An event of the server's own is sent, on the topic oa_sync.canary, when none came this long, to see that "
             "events come through; 0: never",

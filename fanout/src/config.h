@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hub/hub.h"
+#include "hub/router.h"
 #include "net/client_limits.h"
 #include "net/document_endpoints.h"
 #include "settings.h"
@@ -57,7 +58,9 @@ struct Config {
   uint32_t http_max_body_bytes = 65536;
   DocumentLimits documents;
 
-  int64_t canary_interval_ms = 5000;  // 0: none
+  LoopQueueLimits loop_queue{100'000, 256 << 20};
+  uint64_t max_slot_wal_bytes = uint64_t{16} << 30;  // 0: no limit
+  int64_t canary_interval_ms = 5000;                 // 0: none
   int64_t ready_within_ms = 15000;
   int journal_readers = 2;
   int document_readers = 1;

@@ -28,6 +28,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "pg/pg_source.h"
+#include "source_metrics.h"
 
 namespace oasync {
 namespace {
@@ -101,48 +102,13 @@ PgSourceOptions SourceOptions(const Config& config) {
   options.journal_readers = config.journal_readers;
   options.document_readers = config.document_readers;
   options.max_queued_reads = config.max_queued_reads;
+  options.max_slot_wal_bytes = config.max_slot_wal_bytes;
   options.journal_poll_ms = config.journal_poll_ms;
   options.gap_wait_ms = config.gap_wait_ms;
   options.tail_auto = config.tail_auto;
   options.reconnect_min_ms = config.reconnect_min_ms;
   options.reconnect_max_ms = config.reconnect_max_ms;
   return options;
-}
-
-std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
-  const auto value = [](const auto& counter) { return static_cast<double>(counter.load(std::memory_order_relaxed)); };
-  return {
-      {"pg_connects_total", "Connections to PostgreSQL established", false, value(stats.connects)},
-      {"pg_reconnects_total", "Connections to PostgreSQL lost", false, value(stats.reconnects)},
-      {"pg_journal_reads_total", "Queries of the journal and of heads that were answered", false,
-       value(stats.journal_reads)},
-      {"pg_journal_errors_total", "Queries of the journal and of heads that failed", false,
-       value(stats.journal_errors)},
-      {"pg_database_answers_total", "Snapshots, documents and commands that were answered", false,
-       value(stats.database_answers)},
-      {"pg_database_errors_total", "Snapshots, documents and commands that failed", false,
-       value(stats.database_errors)},
-      {"pg_stream_messages_total", "Updates received from the slot, topics of no interest included", false,
-       value(stats.stream_messages)},
-      {"pg_gaps_filled_total", "Live events that had to be read from the journal", false, value(stats.gaps_filled)},
-      {"pg_decode_errors_total", "Updates that could not be understood", false, value(stats.decode_errors)},
-      {"pg_followed_topics", "Topics the tail follows", true, value(stats.followed_topics)},
-      {"pg_held_events", "Live events that wait for a lower watermark", true, value(stats.held_events)},
-      {"pg_epoch", "Epoch of the database, 0 before it is known", true, value(stats.epoch)},
-  };
-}
-
-std::vector<MetricsSources::Extra> CanaryMetrics(const Canary& canary) {
-  const auto seconds = [](int64_t value, double unit) { return value < 0 ? -1 : static_cast<double>(value) / unit; };
-  return {
-      {"canary_age_seconds", "Since the last canary came through; -1 before the first", true,
-       seconds(canary.age_ms(), 1e3)},
-      {"canary_latency_seconds", "From the commit of the last canary to its arrival; -1 before the first", true,
-       seconds(canary.latency_us(), 1e6)},
-      {"canaries_received_total", "Canaries that came through, whoever sent them", false,
-       static_cast<double>(canary.received())},
-      {"canary_errors_total", "Canaries that could not be sent", false, static_cast<double>(canary.failures())},
-  };
 }
 
 // Whether events come through, as far as can be told, and if not, why.
@@ -267,11 +233,7 @@ int Serve(const Config& config, Keyring keyring, TlsIdentityRef tls) {
   metrics.pages = &pages;
   metrics.admission = &admission;
   metrics.settings = &config.settings;
-  metrics.extras = [&source, &canary] {
-    std::vector<MetricsSources::Extra> extras = SourceMetrics(source.stats());
-    for (auto& extra : CanaryMetrics(canary)) extras.push_back(std::move(extra));
-    return extras;
-  };
+  metrics.extras = [&source, &canary, &router] { return SourceMetrics(source.stats(), canary, router); };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);

@@ -127,7 +127,8 @@ test('--help names every flag', () => {
     'allowed-origin', 'heartbeat-interval-ms', 'client-timeout-ms', 'handshake-timeout-ms', 'max-connections',
     'max-frame-bytes', 'max-topics-per-socket', 'max-batch-events', 'max-update-bytes', 'max-batch-bytes',
     'window-events', 'window-bytes', 'journal-readers', 'document-readers', 'max-queued-reads',
-    'journal-poll-ms', 'gap-wait-ms', 'tail', 'canary-interval-ms', 'ready-within-ms', 'reconnect-min-ms',
+    'journal-poll-ms', 'gap-wait-ms', 'tail', 'canary-interval-ms', 'ready-within-ms',
+    'loop-queue-events', 'loop-queue-bytes', 'max-slot-wal-bytes', 'reconnect-min-ms',
     'reconnect-max-ms', 'token-grace-ms', 'token-warning-ms', 'shutdown-deadline-ms', 'log-level', 'log-format', 'config']) {
     assert.match(stdout, new RegExp(`--${flag}\\b`), flag);
   }

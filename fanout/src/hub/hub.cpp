@@ -83,6 +83,20 @@ void Hub::OnEvents(const std::vector<EventRef>& events) {
   }
 }
 
+void Hub::OnLost(const std::string& name) {
+  const auto it = topics_.find(name);
+  const std::optional<TopicState> state = environment_.feed.Recover(name);
+  // Of another epoch: the word that it began is on its way and will say where the topic stands.
+  if (!state || it == topics_.end() || !it->second->following || it->second->epoch != state->epoch) return;
+  Topic* topic = it->second.get();
+  CountWindow(topic, -1);
+  topic->frames.Clear();
+  topic->window.Reset(state->head);
+  topic->head = std::max(topic->head, state->head);
+  CountWindow(topic, 1);
+  WakeSubscriptions(topic);
+}
+
 void Hub::WakeSubscriptions(Topic* topic) {
   for (Subscription* subscription : topic->subscriptions) subscription->session->OnTopicAdvanced(subscription);
 }

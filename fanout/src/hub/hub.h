@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,6 +63,9 @@ class TopicFeed {
   virtual ~TopicFeed() = default;
   virtual void Follow(const std::string& topic) = 0;
   virtual void Unfollow(const std::string& topic) = 0;
+  // After events of the topic were left out because the loop did not keep up: where the tail stands now, and they come
+  // again from there. Nothing when they have begun to come again otherwise.
+  virtual std::optional<TopicState> Recover(const std::string& /*topic*/) { return std::nullopt; }
 };
 
 // What every part of a loop needs; each must outlive the hub.
@@ -89,6 +93,8 @@ class Hub {
   // -- from the loop
   void OnFollowing(const TopicState& state);
   void OnEvents(const std::vector<EventRef>& events);
+  // Live events of the topic were left out: what subscribers lack is in the journal.
+  void OnLost(const std::string& name);
   // Retries, lingering topics. To be called every 100 ms or so.
   void Tick();
 

@@ -4,19 +4,35 @@
 #include <utility>
 
 namespace oasync {
+namespace {
+
+uint64_t Weight(const Event& event) {
+  return sizeof(Event) + event.topic.size() + event.proto.size() + event.json.size();
+}
+
+}  // namespace
+
+void LoopPort::Taken(const std::vector<EventRef>& events) {
+  uint64_t bytes = 0;
+  for (const EventRef& event : events) bytes += Weight(*event);
+  queued_events_.fetch_sub(events.size(), std::memory_order_relaxed);
+  queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
 
 class Router::LoopFeed final : public TopicFeed {
  public:
   LoopFeed(Router& router, uint32_t loop) : router_(router), loop_(loop) {}
   void Follow(const std::string& topic) override { router_.Follow(loop_, topic); }
   void Unfollow(const std::string& topic) override { router_.Unfollow(loop_, topic); }
+  std::optional<TopicState> Recover(const std::string& topic) override { return router_.Recover(loop_, topic); }
 
  private:
   Router& router_;
   const uint32_t loop_;
 };
 
-TopicFeed& Router::AddLoop(LoopPort* port) {
+TopicFeed& Router::AddLoop(LoopPort* port, const LoopQueueLimits& limits) {
+  port->limits_ = limits;
   const auto loop = static_cast<uint32_t>(ports_.size());
   ports_.push_back(port);
   outgoing_.emplace_back();
@@ -45,6 +61,7 @@ void Router::Unfollow(uint32_t loop, const std::string& topic) {
     const auto it = routes_.find(topic);
     if (it == routes_.end()) return;
     std::erase(it->second.loops, loop);
+    std::erase(it->second.lost, loop);
     if (!it->second.loops.empty()) return;
     routes_.erase(it);
   }
@@ -57,6 +74,7 @@ void Router::OnFollowing(const TopicState& state) {
   if (it == routes_.end()) return;
   it->second.following = true;
   it->second.state = state;
+  it->second.lost.clear();
   for (const uint32_t loop : it->second.loops) ports_[loop]->PostFollowing(state);
 }
 
@@ -71,11 +89,63 @@ void Router::OnEvents(std::vector<EventRef> events) {
       if (route == nullptr) continue;
     }
     route->state.head = std::max(route->state.head, event->watermark);
-    for (const uint32_t loop : route->loops) outgoing_[loop].push_back(event);
+    for (const uint32_t loop : route->loops) Give(loop, route, event);
   }
-  for (size_t loop = 0; loop < ports_.size(); ++loop) {
-    if (!outgoing_[loop].empty()) ports_[loop]->PostEvents(std::exchange(outgoing_[loop], {}));
+  for (uint32_t loop = 0; loop < ports_.size(); ++loop) Post(loop);
+}
+
+bool Router::HasRoom(uint32_t loop, uint64_t bytes) const {
+  const LoopPort& port = *ports_[loop];
+  const Outgoing& outgoing = outgoing_[loop];
+  const uint64_t events_there = port.queued_events() + outgoing.events.size();
+  // However large it is, one is taken by a loop that waits for it.
+  if (events_there == 0) return true;
+  return events_there < port.limits_.max_events &&
+         port.queued_bytes() + outgoing.bytes + bytes <= port.limits_.max_bytes;
+}
+
+void Router::Give(uint32_t loop, Route* route, const EventRef& event) {
+  if (!route->lost.empty() && std::find(route->lost.begin(), route->lost.end(), loop) != route->lost.end()) return;
+  const uint64_t bytes = Weight(*event);
+  if (!HasRoom(loop, bytes)) {
+    route->lost.push_back(loop);
+    outgoing_[loop].lost.push_back(route->state.topic);
+    topics_lost_.fetch_add(1, std::memory_order_relaxed);
+    return;
   }
+  outgoing_[loop].events.push_back(event);
+  outgoing_[loop].bytes += bytes;
+}
+
+void Router::Post(uint32_t loop) {
+  Outgoing outgoing = std::exchange(outgoing_[loop], {});
+  LoopPort& port = *ports_[loop];
+  if (!outgoing.events.empty()) {
+    port.queued_events_.fetch_add(outgoing.events.size(), std::memory_order_relaxed);
+    port.queued_bytes_.fetch_add(outgoing.bytes, std::memory_order_relaxed);
+    port.PostEvents(std::move(outgoing.events));
+  }
+  for (std::string& topic : outgoing.lost) port.PostLost(std::move(topic));
+}
+
+std::optional<TopicState> Router::Recover(uint32_t loop, const std::string& topic) {
+  const std::lock_guard lock(mutex_);
+  const auto it = routes_.find(topic);
+  // Followed anew in the meantime, or the tail started over: it was told then where it stands.
+  if (it == routes_.end() || std::erase(it->second.lost, loop) == 0) return std::nullopt;
+  return it->second.state;
+}
+
+uint64_t Router::queued_events() const {
+  uint64_t sum = 0;
+  for (const LoopPort* port : ports_) sum += port->queued_events();
+  return sum;
+}
+
+uint64_t Router::queued_bytes() const {
+  uint64_t sum = 0;
+  for (const LoopPort* port : ports_) sum += port->queued_bytes();
+  return sum;
 }
 
 void Router::OnTailMode(TailMode mode) {

@@ -45,6 +45,7 @@ class SystemTopics final : public LoopPort {
       const auto it = handlers_.find(event->topic);
       if (it != handlers_.end() && event->op != Op::kVoid) it->second.on_event(*event);
     }
+    Taken(events);
   }
 
  private:

@@ -69,9 +69,10 @@ Loop::Loop(ServerShared& shared, LoopCounters& counters, int listen_fd, int admi
   listener_ = MakeListener(listen_fd, /*is_admin=*/false);
   if (admin_fd >= 0) admin_listener_ = MakeListener(admin_fd, /*is_admin=*/true);
   hub_ = std::make_unique<Hub>(
-      shared_.config.hub, HubEnvironment{shared_.router.AddLoop(this), shared_.source, shared_.pages, shared_.admission,
-                                         [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
-                                         shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
+      shared_.config.hub,
+      HubEnvironment{shared_.router.AddLoop(this, shared_.config.loop_queue), shared_.source, shared_.pages,
+                     shared_.admission, [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); },
+                     shared_.clock, shared_.verifier, counters_, shared_.metrics.shared});
 }
 
 std::unique_ptr<Listener> Loop::MakeListener(int fd, bool is_admin) {
@@ -199,14 +200,24 @@ void Loop::PostFollowing(TopicState state) {
 
 void Loop::PostEvents(std::vector<EventRef> events) {
   if (events.size() <= kEventsAtOnce) {
-    inbox_->Post([this, events = std::move(events)] { hub_->OnEvents(events); });
+    inbox_->Post([this, events = std::move(events)] {
+      hub_->OnEvents(events);
+      Taken(events);
+    });
     return;
   }
   for (size_t first = 0; first < events.size(); first += kEventsAtOnce) {
     const auto begin = events.begin() + static_cast<ptrdiff_t>(first);
     const auto end = events.begin() + static_cast<ptrdiff_t>(std::min(events.size(), first + kEventsAtOnce));
-    inbox_->Post([this, some = std::vector<EventRef>(begin, end)] { hub_->OnEvents(some); });
+    inbox_->Post([this, some = std::vector<EventRef>(begin, end)] {
+      hub_->OnEvents(some);
+      Taken(some);
+    });
   }
+}
+
+void Loop::PostLost(std::string topic) {
+  inbox_->Post([this, topic = std::move(topic)] { hub_->OnLost(topic); });
 }
 
 void Loop::Add(Socket* socket) {

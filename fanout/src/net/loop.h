@@ -66,6 +66,7 @@ class Loop final : public LoopPort {
   // -- LoopPort
   void PostFollowing(TopicState state) override;
   void PostEvents(std::vector<EventRef> events) override;
+  void PostLost(std::string topic) override;
 
   // -- for the sockets, on the loop's thread
   ServerShared& shared() { return shared_; }

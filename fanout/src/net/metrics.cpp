@@ -228,8 +228,10 @@ std::string RenderMetrics(const MetricsSources& sources) {
   AddTail(sources, &families);
   if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));
   for (const auto& extra : sources.extras()) {
-    families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
-    AddValue(&families.back(), extra.value);
+    if (families.back().name != "oa_sync_" + extra.name) {
+      families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
+    }
+    AddValue(&families.back(), extra.value, extra.label, extra.label_value);
   }
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -21,12 +21,15 @@ struct MetricsSources {
   const Router* router = nullptr;
   const PageCache* pages = nullptr;
   const Admission* admission = nullptr;
-  // The database side's own counters, as (name without the prefix, help, is a gauge, value).
+  // The database side's own counters, as (name without the prefix, help, is a gauge, value, label if any). Those of one
+  // name follow each other.
   struct Extra {
     std::string name;
     std::string help;
     bool gauge;
     double value;
+    const char* label = nullptr;
+    std::string label_value{};
   };
   std::function<std::vector<Extra>()> extras;
   std::atomic<int64_t> tls_expires_s{0};           // Unix seconds; 0 without TLS

@@ -15,12 +15,15 @@ constexpr size_t kTopicsPerPoll = 500;
 constexpr uint32_t kEventsPerTopic = 500;
 constexpr uint64_t kBytesPerPoll = 32 << 20;
 constexpr uint64_t kLeastBytesPerTopic = 64 << 10;
+// object_not_in_prerequisite_state: the cursor of one of the topics is below its floor.
+constexpr char kStaleCursor[] = "55000";
 constexpr Millis kUndecodableLogInterval{10'000};
 
 }  // namespace
 
 JournalTail::JournalTail(JournalTailOptions options, TopicOrder* order, JournalReader* reader, EpochBoard* board,
-                         std::function<void(Task)> post, PgSourceStats* stats, std::vector<EventRef>* out)
+                         std::function<void(Task)> post, PgSourceStats* stats, std::vector<EventRef>* out,
+                         std::function<void()> on_stale)
     : options_(options),
       order_(*order),
       reader_(*reader),
@@ -28,6 +31,7 @@ JournalTail::JournalTail(JournalTailOptions options, TopicOrder* order, JournalR
       post_(std::move(post)),
       stats_(*stats),
       out_(*out),
+      on_stale_(std::move(on_stale)),
       failures_(options.poll, options.retry_max),
       probation_pauses_(options.poll, options.probation_pause_max) {}
 
@@ -64,6 +68,7 @@ void JournalTail::ReadGaps(TimePoint now) {
   gaps_in_flight_ = true;
   Poll(std::move(due), [this](const std::vector<TopicId>& ids, ReadResult<PollAnswer>& result) {
     gaps_in_flight_ = false;
+    if (result.sqlstate == kStaleCursor) on_stale_();
     // After a failure the gap is due again soon.
     if (result.ok()) stats_.gaps_filled.fetch_add(Take(ids, result.value, &more_gaps_), std::memory_order_relaxed);
   });
@@ -84,8 +89,22 @@ void JournalTail::BeginCycle(TimePoint now) {
   });
 }
 
+template <typename T>
+void JournalTail::FailCycle(const ReadResult<T>& result) {
+  phase_ = Phase::kIdle;
+  if (result.sqlstate == kStaleCursor) {
+    // The journal answers; the topic starts over, and then the others are read as well.
+    on_stale_();
+    next_cycle_ = Clock::now() + options_.poll;
+    return;
+  }
+  healthy_ = false;
+  last_error_ = result.error;
+  next_cycle_ = Clock::now() + failures_.Next();
+}
+
 void JournalTail::OnHorizon(const ReadResult<XactHorizon>& result) {
-  if (!result.ok()) return FailCycle(result.error);
+  if (!result.ok()) return FailCycle(result);
   horizon_ = result.value;
   phase_ = Phase::kPolling;
   for (Probe& probe : probes_) {
@@ -119,7 +138,7 @@ void JournalTail::NextChunk() {
 }
 
 void JournalTail::OnChunk(const std::vector<TopicId>& ids, ReadResult<PollAnswer>& result) {
-  if (!result.ok()) return FailCycle(result.error);
+  if (!result.ok()) return FailCycle(result);
   const size_t undecodable = result.value.undecodable;
   Take(ids, result.value, &again_);
   if (undecodable == 0) {
@@ -150,13 +169,6 @@ void JournalTail::EndCycle(TimePoint now) {
   // A sweep over very many topics leaves the server a pause of a quarter of its own length.
   next_cycle_ =
       sweep_ ? std::max(cycle_start_ + options_.poll, now + (now - cycle_start_) / 4) : now + probation_pauses_.Next();
-}
-
-void JournalTail::FailCycle(const std::string& error) {
-  phase_ = Phase::kIdle;
-  healthy_ = false;
-  last_error_ = error;
-  next_cycle_ = Clock::now() + failures_.Next();
 }
 
 void JournalTail::Poll(std::vector<TopicId> ids,

@@ -33,9 +33,11 @@ struct JournalTailOptions {
 class JournalTail {
  public:
   // Events that may be delivered are appended to *out. `post` runs a task on the tail thread, where every member
-  // is called. All pointers must outlive the reader's last callback.
+  // is called. `on_stale`: retention has taken away events that a topic still lacks; the floors tell of which.
+  // All pointers must outlive the reader's last callback.
   JournalTail(JournalTailOptions options, TopicOrder* order, JournalReader* reader, EpochBoard* board,
-              std::function<void(Task)> post, PgSourceStats* stats, std::vector<EventRef>* out);
+              std::function<void(Task)> post, PgSourceStats* stats, std::vector<EventRef>* out,
+              std::function<void()> on_stale);
 
   // Answers and events of other epochs are ignored (a higher one is offered to the board).
   void SetEpoch(uint64_t epoch) { epoch_ = epoch; }
@@ -65,7 +67,8 @@ class JournalTail {
   void NextChunk();
   void OnChunk(const std::vector<TopicId>& ids, ReadResult<PollAnswer>& result);
   void EndCycle(TimePoint now);
-  void FailCycle(const std::string& error);
+  template <typename T>
+  void FailCycle(const ReadResult<T>& result);
   bool InCycle(TopicId id);
   Probe* ProbeOf(TopicId id);
   void EndProbationIfOver(TopicId id);
@@ -80,6 +83,7 @@ class JournalTail {
   const std::function<void(Task)> post_;
   PgSourceStats& stats_;
   std::vector<EventRef>& out_;
+  const std::function<void()> on_stale_;
 
   uint64_t epoch_ = 0;
   bool sweep_ = true;

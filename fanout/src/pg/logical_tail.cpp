@@ -35,18 +35,44 @@ void LogicalTail::Advance(TimePoint now) {
     stream_->Advance(now);
   }
   OnState(now);
+  NoteState();
 }
+
+void LogicalTail::NoteState() {
+  SlotState state = SlotState::kNone;
+  if (live_) {
+    state = SlotState::kLive;
+  } else if (stream_) {
+    state = stream_->state() >= State::kCreatingSlot ? SlotState::kCreating : SlotState::kConnecting;
+  }
+  stats_->slot_state.store(static_cast<uint8_t>(state), std::memory_order_relaxed);
+}
+
+std::string LogicalTail::slot_name() const {
+  return stream_ && stream_->state() >= State::kCreatingSlot && stream_->state() != State::kFailed
+             ? stream_->slot_name()
+             : std::string();
+}
+
+void LogicalTail::GiveUp(TimePoint now, TailReason reason, const std::string& why) {
+  if (!stream_) return;
+  spdlog::warn("tail: slot {} is given up: {}", stream_->slot_name(), why);
+  if (live_) stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
+  stats_->slot_wal_position.store(0, std::memory_order_relaxed);
+  loss_ = reason;
+  why_ = why;
+  live_ = false;
+  stream_.reset();
+  Pause(now);
+}
+
+void LogicalTail::Pause(TimePoint now) { next_attempt_ = now + backoff_.Next(); }
 
 // A former primary may live on and keep its stream good, while the journal is that of the new one.
 void LogicalTail::DropFormer(TimePoint now) {
   if (!stream_ || stream_->epoch() == 0 || stream_->epoch() >= board_->current()) return;
-  spdlog::warn("tail: slot {} is of epoch {}, the database's is {} now; dropped", stream_->slot_name(),
-               stream_->epoch(), board_->current());
-  if (live_) stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
-  stats_->slot_wal_position.store(0, std::memory_order_relaxed);
-  live_ = false;
-  stream_.reset();
-  next_attempt_ = now + backoff_.Next();
+  GiveUp(now, TailReason::kFormerPrimary,
+         fmt::format("it is of epoch {}, the database's is {} now", stream_->epoch(), board_->current()));
 }
 
 void LogicalTail::Open(TimePoint now) {
@@ -63,8 +89,7 @@ void LogicalTail::OnState(TimePoint now) {
     if (!board_->Offer(stream_->epoch())) {
       spdlog::warn("tail: the server is behind in epochs (a former primary?), no slot there");
       stream_.reset();
-      next_attempt_ = now + backoff_.Next();
-      return;
+      return Pause(now);
     }
     // Not again for every attempt after one that failed.
     if (!failure_logged_) spdlog::info("tail: creating slot {}, after the open transactions", stream_->slot_name());
@@ -79,7 +104,11 @@ void LogicalTail::OnState(TimePoint now) {
 }
 
 void LogicalTail::OnFailure(TimePoint now) {
+  // What is starting or being promoted is asked at a steady pace, and what is away ever more seldom.
+  if (stream_->not_yet()) backoff_.Reset();
   if (live_) {
+    loss_ = stream_->not_yet() ? TailReason::kServerGoing : TailReason::kSlotLost;
+    why_ = stream_->error();
     spdlog::warn("tail: slot {} lost: {}", stream_->slot_name(), stream_->error());
     stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
     stats_->slot_wal_position.store(0, std::memory_order_relaxed);
@@ -90,13 +119,14 @@ void LogicalTail::OnFailure(TimePoint now) {
   }
   live_ = false;
   stream_.reset();
-  next_attempt_ = now + backoff_.Next();
+  Pause(now);
 }
 
 bool LogicalTail::Next(TimePoint now, std::string_view* update) {
   if (!live_) return false;
   if (stream_->Next(now, update)) {
     stats_->stream_messages.fetch_add(1, std::memory_order_relaxed);
+    stats_->stream_bytes.fetch_add(update->size(), std::memory_order_relaxed);
     return true;
   }
   OnState(now);

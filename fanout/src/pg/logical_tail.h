@@ -38,6 +38,16 @@ class LogicalTail {
   // When to Advance() at the latest.
   TimePoint Deadline() const { return stream_ ? stream_->Deadline() : next_attempt_; }
 
+  // Ends the stream in favour of a new one, after a pause.
+  void GiveUp(TimePoint now, TailReason reason, const std::string& why);
+
+  // Of the slot that exists or is being created; empty when there is none.
+  std::string slot_name() const;
+  uint64_t wal_position() const { return stream_ ? stream_->wal_position() : 0; }
+  // How the last live stream ended: as a reason, and in words.
+  TailReason loss() const { return loss_; }
+  const std::string& why() const { return why_; }
+
   // The backend that is creating the slot, or 0. It does not notice by itself that its client has gone.
   int creating_backend() const;
 
@@ -46,6 +56,8 @@ class LogicalTail {
   void Open(TimePoint now);
   void OnState(TimePoint now);
   void OnFailure(TimePoint now);
+  void Pause(TimePoint now);
+  void NoteState();
 
   Conninfo conninfo_;
   const std::string schema_;
@@ -58,6 +70,8 @@ class LogicalTail {
   TimePoint live_since_{};
   bool live_ = false;
   bool failure_logged_ = false;
+  TailReason loss_ = TailReason::kSlotLost;
+  std::string why_;
   uint64_t generation_ = 0;
 };
 

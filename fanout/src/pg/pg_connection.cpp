@@ -21,11 +21,6 @@ std::string Sqlstate(const PGresult* result) {
   return state == nullptr ? std::string() : state;
 }
 
-// admin_shutdown, crash_shutdown, cannot_connect_now: the server says goodbye.
-bool IsServerGoing(std::string_view sqlstate) {
-  return sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03";
-}
-
 // What a prepared statement meets whose functions or tables are not what they were, and what nobody expects.
 bool MayBeOutdated(std::string_view sqlstate) {
   const std::string_view sqlclass = sqlstate.substr(0, 2);
@@ -34,6 +29,10 @@ bool MayBeOutdated(std::string_view sqlstate) {
 }
 
 }  // namespace
+
+bool IsServerGoing(std::string_view sqlstate) {
+  return sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03";
+}
 
 PgConnHandle StartConnection(const Conninfo& info, const std::string& application_name, bool replication) {
   const auto parameters = info.Parameters(application_name, replication);

@@ -35,6 +35,9 @@ PgConnHandle StartConnection(const Conninfo& info, const std::string& applicatio
 // An error of libpq as one line: PQerrorMessage or the result's, trimmed; never holds a password.
 std::string OneLine(const char* message);
 
+// admin_shutdown, crash_shutdown, cannot_connect_now: the server, or an administrator, says goodbye.
+bool IsServerGoing(std::string_view sqlstate);
+
 // Why a connection that was being established failed, as one line; `not_yet` as in PgStatus.
 std::string ConnectError(PGconn* conn, bool* not_yet);
 

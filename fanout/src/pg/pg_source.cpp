@@ -39,6 +39,30 @@ pg::JournalReaderOptions ReaderOptions(const PgSourceOptions& options, const pg:
 
 }  // namespace
 
+const char* TailReasonName(TailReason reason) {
+  switch (reason) {
+    case TailReason::kStarted:
+      return "started";
+    case TailReason::kSlotLive:
+      return "slot_live";
+    case TailReason::kSlotLost:
+      return "slot_lost";
+    case TailReason::kServerGoing:
+      return "server_going";
+    case TailReason::kSlotSilent:
+      return "slot_silent";
+    case TailReason::kSlotWal:
+      return "slot_wal";
+    case TailReason::kFormerPrimary:
+      return "former_primary";
+    case TailReason::kJournalFailed:
+      return "journal_failed";
+    case TailReason::kJournalBack:
+      break;
+  }
+  return "journal_back";
+}
+
 class PgSource::Impl {
  public:
   Impl(const PgSourceOptions& options, EventSink& sink)

@@ -8,6 +8,7 @@
 // dropped slot cost latency only.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -28,28 +29,55 @@ struct PgSourceOptions {
   bool tail_auto = true;             // false: never use a logical slot
   int reconnect_min_ms = 100;        // first pause between attempts to connect; doubles up to the next
   int reconnect_max_ms = 3000;
-  int read_timeout_ms = 10000;  // a read is answered within about this, with an error if need be
-  std::string schema;           // empty: that of the extension oa_sync
+  int read_timeout_ms = 10000;      // a read is answered within about this, with an error if need be
+  uint64_t max_slot_wal_bytes = 0;  // a slot that holds more WAL is given up for a new one; 0: never
+  std::string schema;               // empty: that of the extension oa_sync
 };
+
+// Why the tail mode changed.
+enum class TailReason : uint8_t {
+  kStarted,        // the journal answers for the first time
+  kSlotLive,       // the slot delivers
+  kSlotLost,       // its connection ended
+  kServerGoing,    // the server shut down, or somebody ended its connection
+  kSlotSilent,     // nothing was heard of it
+  kSlotWal,        // it held more WAL than max_slot_wal_bytes
+  kFormerPrimary,  // its server is not the primary any more
+  kJournalFailed,  // nor does the journal answer
+  kJournalBack,    // it does again
+};
+inline constexpr size_t kTailReasons = 9;
+const char* TailReasonName(TailReason reason);
+
+enum class SlotState : uint8_t { kNone, kConnecting, kCreating, kLive };
 
 // Counters since the start; any thread may read them at any time.
 struct PgSourceStats {
-  std::atomic<uint64_t> connects{0};           // connections established (tail and readers), the first ones included
-  std::atomic<uint64_t> reconnects{0};         // connections lost and to be established again
-  std::atomic<uint64_t> journal_reads{0};      // queries of the journal and of heads that the server answered
-  std::atomic<uint64_t> journal_errors{0};     // reads that ended in an error result
-  std::atomic<uint64_t> database_answers{0};   // snapshots, documents and commands that the server answered
-  std::atomic<uint64_t> database_errors{0};    // those that ended in an error
-  std::atomic<uint64_t> events{0};             // events handed to the sink, voids included
-  std::atomic<uint64_t> stream_messages{0};    // updates received from the slot, unfollowed topics included
-  std::atomic<uint64_t> gaps_filled{0};        // live events that had to be read from the journal while on the slot
-  std::atomic<uint64_t> decode_errors{0};      // updates that could not be understood
-  std::atomic<uint64_t> followed_topics{0};    // gauge
-  std::atomic<uint64_t> held_events{0};        // gauge: live events waiting for a lower watermark
-  std::atomic<uint64_t> epoch{0};              // gauge: of the database, 0 before it is known
-  std::atomic<int64_t> last_progress_us{0};    // Unix microseconds of the last sign of life of the tail
-  std::atomic<uint64_t> slot_wal_position{0};  // last WAL position received from the slot, 0 while there is none
-  std::atomic<uint8_t> tail_mode{0};           // a TailMode
+  std::atomic<uint64_t> connects{0};             // connections established (tail and readers), the first ones included
+  std::atomic<uint64_t> reconnects{0};           // connections lost and to be established again
+  std::atomic<uint64_t> journal_reads{0};        // queries of the journal and of heads that the server answered
+  std::atomic<uint64_t> journal_errors{0};       // reads that ended in an error result
+  std::atomic<uint64_t> database_answers{0};     // snapshots, documents and commands that the server answered
+  std::atomic<uint64_t> database_errors{0};      // those that ended in an error
+  std::atomic<uint64_t> events{0};               // events handed to the sink, voids included
+  std::atomic<uint64_t> stream_messages{0};      // updates received from the slot, unfollowed topics included
+  std::atomic<uint64_t> gaps_filled{0};          // live events that had to be read from the journal while on the slot
+  std::atomic<uint64_t> decode_errors{0};        // updates that could not be understood
+  std::atomic<uint64_t> followed_topics{0};      // gauge
+  std::atomic<uint64_t> held_events{0};          // gauge: live events waiting for a lower watermark
+  std::atomic<uint64_t> epoch{0};                // gauge: of the database, 0 before it is known
+  std::atomic<int64_t> last_progress_us{0};      // Unix microseconds of the last sign of life of the tail
+  std::atomic<uint64_t> slot_wal_position{0};    // last WAL position received from the slot, 0 while there is none
+  std::atomic<uint64_t> stream_bytes{0};         // of the updates received from the slot
+  std::atomic<uint8_t> slot_state{0};            // a SlotState
+  std::atomic<uint64_t> slot_invalidations{0};   // slots ended for max_slot_wal_keep_size
+  std::atomic<uint64_t> slot_retained_bytes{0};  // gauge: WAL that the server keeps because of the slot
+  std::atomic<uint64_t> slot_lag_bytes{0};       // gauge: WAL that the slot has yet to bring
+  std::atomic<uint64_t> slot_lag_ms{0};          // gauge: age of the oldest of it, 0 when there is none
+  std::array<std::atomic<uint64_t>, 3> mode_ms{};                  // milliseconds in each TailMode
+  std::array<std::atomic<uint64_t>, kTailReasons> mode_changes{};  // by TailReason
+  std::atomic<uint8_t> last_reason{0};                             // the TailReason of the last change
+  std::atomic<uint8_t> tail_mode{0};                               // a TailMode
 };
 
 class PgSource : public Source, public Database {

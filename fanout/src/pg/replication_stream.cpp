@@ -49,7 +49,18 @@ void ReplicationStream::Fail(std::string error) {
   conn_.reset();
 }
 
-void ReplicationStream::FailWithServerError() { Fail(OneLine(PQerrorMessage(conn_.get()))); }
+void ReplicationStream::FailWithServerError() {
+  std::string error = ConnectError(conn_.get(), &not_yet_);
+  Fail(std::move(error));
+}
+
+void ReplicationStream::FailWith(const PGresult* answer) {
+  const char* sqlstate = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+  not_yet_ = sqlstate != nullptr && IsServerGoing(sqlstate);
+  std::string message = OneLine(PQresultErrorMessage(answer));
+  if (message.empty()) message = OneLine(PQerrorMessage(conn_.get()));
+  Fail(std::move(message));
+}
 
 TimePoint ReplicationStream::Deadline() const {
   switch (state_) {
@@ -104,6 +115,7 @@ void ReplicationStream::AdvanceConnecting(TimePoint now) {
         break;
       case PGRES_POLLING_OK:
         if (PQsetnonblocking(conn_.get(), 1) != 0) return FailWithServerError();
+        PQsetErrorVerbosity(conn_.get(), PQERRORS_DEFAULT);
         return schema_.empty() ? AskSchema(now) : AskEpoch(QuoteIdentifier(schema_), now);
       default:
         poll_events_ = POLLOUT;
@@ -148,7 +160,7 @@ void ReplicationStream::AdvanceCommand(TimePoint now) {
       last_heard_ = last_status_ = now;
       return;
     }
-    if (status != PGRES_TUPLES_OK) return Fail(OneLine(PQresultErrorMessage(next.get())));
+    if (status != PGRES_TUPLES_OK) return FailWith(next.get());
     answer_ = std::move(next);
   }
 }
@@ -194,8 +206,7 @@ bool ReplicationStream::Next(TimePoint now, std::string_view* update) {
     if (size < 0) {
       // -1: the server ended the copy and its reason follows; -2: the connection is gone.
       const PgResult reason(size == -1 && PQisBusy(conn_.get()) == 0 ? PQgetResult(conn_.get()) : nullptr);
-      const std::string message = OneLine(PQresultErrorMessage(reason.get()));
-      Fail(message.empty() ? OneLine(PQerrorMessage(conn_.get())) : message);
+      FailWith(reason.get());
       return false;
     }
     last_heard_ = now;

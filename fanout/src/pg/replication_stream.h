@@ -34,6 +34,8 @@ class ReplicationStream {
 
   State state() const { return state_; }
   const std::string& error() const { return error_; }  // one line, once failed
+  // Once failed: the server said goodbye or is not ready yet, see PgStatus.
+  bool not_yet() const { return not_yet_; }
   const std::string& slot_name() const { return slot_name_; }
   // Of the server, known from kCreatingSlot on.
   uint64_t epoch() const { return epoch_; }
@@ -62,6 +64,7 @@ class ReplicationStream {
 
   void Fail(std::string error);
   void FailWithServerError();
+  void FailWith(const PGresult* answer);
   void AdvanceConnecting(TimePoint now);
   void AdvanceCommand(TimePoint now);
   void OnAnswer(const PGresult* answer, TimePoint now);
@@ -78,6 +81,7 @@ class ReplicationStream {
   PgResult answer_;  // of the command under way, until it is complete
   State state_ = State::kConnecting;
   std::string error_;
+  bool not_yet_ = false;
   uint64_t epoch_ = 0;
   uint64_t wal_position_ = 0;
   uint64_t acknowledged_ = 0;

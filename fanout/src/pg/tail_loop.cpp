@@ -52,6 +52,7 @@ const char* ModeName(TailMode mode) {
 TailLoop::TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, EventSink* sink, JournalReader* reader,
                    Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats, std::function<void(TimePoint)> on_turn)
     : use_slot_(options.tail_auto),
+      max_slot_wal_bytes_(options.max_slot_wal_bytes),
       sink_(*sink),
       reader_(*reader),
       mailbox_(*mailbox),
@@ -61,14 +62,16 @@ TailLoop::TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, Eve
       order_(OrderLimits(options)),
       journal_(
           TailOptions(options), &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); }, stats,
-          &out_),
+          &out_, [this] { heads_.CheckAll(); }),
       heads_(
           &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); },
           [this](TopicId id, const TopicState& state) { OnHead(id, state); },
           [this](TopicId id, const TopicState& state) { OnRegress(id, state); },
           [this](TopicId id, const TopicState& state) { OnBreach(id, state); }),
       logical_(conninfo, options.schema, Backoff(Millis(options.reconnect_min_ms), Millis(options.reconnect_max_ms)),
-               board, stats) {}
+               board, stats),
+      watch_(
+          reader, [this](Task task) { mailbox_.Post(std::move(task)); }, stats) {}
 
 TailLoop::~TailLoop() { Stop(); }
 
@@ -106,6 +109,7 @@ void TailLoop::Turn() {
     NoteStream(now);
     more = DrainStream(now);
     NoteStream(now);
+    WatchSlot(now);
   }
   heads_.Tick(now, epoch_);
   journal_.Tick(now);
@@ -192,6 +196,19 @@ void TailLoop::NoteStream(TimePoint now) {
   journal_.SetSweep(!stream_good_);
 }
 
+void TailLoop::WatchSlot(TimePoint now) {
+  if (was_live_ && !logical_.live() && logical_.loss() == TailReason::kServerGoing) watch_.Inquire();
+  was_live_ = logical_.live();
+  watch_.Tick(now, logical_.slot_name(), logical_.live() ? logical_.wal_position() : 0);
+  if (max_slot_wal_bytes_ == 0 || watch_.retained_bytes() <= max_slot_wal_bytes_) return;
+  // An old transaction keeps it from moving on, or what it brings is too much. The journal has it all.
+  if (const int backend = logical_.creating_backend(); backend != 0) reader_.Terminate(backend, [] {});
+  logical_.GiveUp(now, TailReason::kSlotWal,
+                  fmt::format("it holds {} bytes of WAL, more than --max-slot-wal-bytes", watch_.retained_bytes()));
+  was_live_ = false;
+  watch_.Tick(now, {}, 0);
+}
+
 bool TailLoop::DrainStream(TimePoint now) {
   std::string_view update;
   for (int i = 0; i < kUpdatesPerTurn; ++i) {
@@ -239,16 +256,35 @@ void TailLoop::SetMode(TimePoint now) {
       stats_.last_progress_us.store(heard, std::memory_order_relaxed);
     }
   }
+  const auto passed = std::chrono::duration_cast<Millis>(now - mode_noted_);
+  stats_.mode_ms[static_cast<size_t>(mode_)].fetch_add(static_cast<uint64_t>(std::max<int64_t>(passed.count(), 0)),
+                                                       std::memory_order_relaxed);
+  mode_noted_ += passed;
   const TailMode mode = stream_good_ ? TailMode::kLogical : journal_.healthy() ? TailMode::kJournal : TailMode::kDown;
   if (mode == mode_) return;
-  if (mode == TailMode::kDown) {
-    spdlog::warn("tail: {} -> down: {}", ModeName(mode_), journal_.last_error());
-  } else {
-    spdlog::info("tail: {} -> {}, {} topics followed", ModeName(mode_), ModeName(mode), order_.size());
-  }
+  const TailReason reason = ReasonOf(mode);
+  const std::string why = mode == TailMode::kDown                                  ? ": " + journal_.last_error()
+                          : mode_ == TailMode::kLogical && !logical_.why().empty() ? ": " + logical_.why()
+                                                                                   : std::string();
+  spdlog::log(mode == TailMode::kLogical || mode_ == TailMode::kDown ? spdlog::level::info : spdlog::level::warn,
+              "tail: {} -> {}, {} topics followed, {}{}", ModeName(mode_), ModeName(mode), order_.size(),
+              TailReasonName(reason), why);
   mode_ = mode;
   stats_.tail_mode.store(static_cast<uint8_t>(mode), std::memory_order_relaxed);
+  stats_.last_reason.store(static_cast<uint8_t>(reason), std::memory_order_relaxed);
+  stats_.mode_changes[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
   sink_.OnTailMode(mode);
+}
+
+// Why the mode changes from mode_ to this one.
+TailReason TailLoop::ReasonOf(TailMode mode) const {
+  if (mode == TailMode::kLogical) return TailReason::kSlotLive;
+  if (mode == TailMode::kDown) return TailReason::kJournalFailed;
+  if (mode_ == TailMode::kLogical) return logical_.live() ? TailReason::kSlotSilent : logical_.loss();
+  return stats_.mode_ms[static_cast<size_t>(TailMode::kJournal)] == 0 &&
+                 stats_.mode_ms[static_cast<size_t>(TailMode::kLogical)] == 0
+             ? TailReason::kStarted
+             : TailReason::kJournalBack;
 }
 
 void TailLoop::Wait(TimePoint now, bool more) {

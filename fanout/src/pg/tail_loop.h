@@ -21,6 +21,7 @@
 #include "logical_tail.h"
 #include "mailbox.h"
 #include "pg_source.h"
+#include "slot_watch.h"
 #include "topic_order.h"
 
 namespace oasync::pg {
@@ -55,10 +56,13 @@ class TailLoop {
   void AdoptEpoch();
   void NoteStream(TimePoint now);
   void Deliver();
+  void WatchSlot(TimePoint now);
   void SetMode(TimePoint now);
+  TailReason ReasonOf(TailMode mode) const;
   void Wait(TimePoint now, bool more);
 
   const bool use_slot_;
+  const uint64_t max_slot_wal_bytes_;
   EventSink& sink_;
   JournalReader& reader_;
   Mailbox& mailbox_;
@@ -71,11 +75,14 @@ class TailLoop {
   JournalTail journal_;
   HeadReader heads_;
   LogicalTail logical_;
+  SlotWatch watch_;
 
   uint64_t epoch_ = 0;
   uint64_t generation_ = 0;  // of the stream, as noted
   bool stream_good_ = false;
+  bool was_live_ = false;
   TailMode mode_ = TailMode::kDown;
+  TimePoint mode_noted_ = Clock::now();  // mode_ms is counted up to then
   TimePoint next_decode_log_{};
 
   std::atomic<bool> stopping_{false};

@@ -257,6 +257,45 @@ TEST_F(JournalTailTest, AJournalThatWentBackStartsTheTopicOver) {
   EXPECT_TRUE(sink_.WaitForWatermark("a", 4));
 }
 
+// As the real function answers a cursor below the floor since 0.2.0.
+TEST_F(JournalTailTest, ACursorBelowTheFloorIsAnAnswerAndNoFault) {
+  Insert("a", 1, 5);
+  Insert("b", 1, 5);
+  StartSource();
+  source_->Follow("a");
+  source_->Follow("b");
+  ASSERT_TRUE(sink_.WaitForFollowings("a", 1));
+  ASSERT_TRUE(sink_.WaitForFollowings("b", 1));
+  ASSERT_TRUE(ReadAfter("a", 0)->ok());
+  const uint64_t connects = source_->stats().connects;
+  cluster_->Sql(
+      "BEGIN; DELETE FROM \"Stand-in\".journal WHERE topic = 'a';" + InsertEvent("a", 21) +
+      "CREATE OR REPLACE FUNCTION \"Stand-in\".sync_replay_updates(topic text, after bigint, max_events int,"
+      " max_bytes bigint) RETURNS TABLE (watermark bigint, update bytea) LANGUAGE plpgsql STABLE AS $f$ BEGIN"
+      " IF topic = 'a' AND after < 20 THEN RAISE 'stale' USING ERRCODE = '55000'; END IF;"
+      " RETURN QUERY SELECT j.watermark, j.update FROM \"Stand-in\".journal j WHERE j.topic = $1 AND j.watermark > $2"
+      " ORDER BY j.watermark; END $f$;"
+      "CREATE OR REPLACE FUNCTION \"Stand-in\".sync_topic_heads(topics text[])"
+      " RETURNS TABLE (topic text, head bigint, floor bigint, epoch bigint, allocated bigint) LANGUAGE sql STABLE AS "
+      "$f$"
+      " SELECT t.topic, h.head, CASE t.topic WHEN 'a' THEN 20 ELSE 0 END, 1::bigint, h.head"
+      " FROM unnest(topics) WITH ORDINALITY AS t(topic, n), LATERAL (SELECT coalesce(max(j.watermark), 0) AS head"
+      " FROM \"Stand-in\".journal j WHERE j.topic = t.topic) h ORDER BY t.n $f$; COMMIT");
+  // The tail starts the one topic over, and the other one goes on.
+  ASSERT_TRUE(sink_.WaitForFollowings("a", 2));
+  EXPECT_EQ(sink_.topic("a").followings[1].floor, 20u);
+  Insert("b", 6, 6);
+  EXPECT_TRUE(sink_.WaitForWatermark("b", 6));
+  EXPECT_EQ(sink_.topic("b").followings.size(), 1u);
+  // A page that is gone is an empty one, over the same connection.
+  const auto page = ReadAfter("a", 3);
+  EXPECT_TRUE(page->ok()) << page->error;
+  EXPECT_TRUE(page->value.empty());
+  EXPECT_EQ(source_->stats().connects, connects);
+  EXPECT_EQ(source_->stats().reconnects, 0u);
+  for (const TailMode mode : sink_.modes()) EXPECT_EQ(mode, TailMode::kJournal);
+}
+
 TEST_F(JournalTailTest, EqualReadsAreAnsweredTogether) {
   Insert("a", 1, 100);
   options_.journal_readers = 1;

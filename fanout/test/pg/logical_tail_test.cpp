@@ -304,6 +304,65 @@ TEST_F(LogicalTailTest, CrashesUnderLoad) {
   EXPECT_TRUE(sink_.WaitForMode(TailMode::kLogical));
 }
 
+// The server ends a slot that holds too much, without a word to its reader.
+TEST_F(LogicalTailTest, ASlotThatIsInvalidatedForItsWal) {
+  cluster_->Sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+  cluster_->Sql("SELECT pg_reload_conf()");
+  StartLive();
+  Follow("held");
+  const std::string pid = WalsenderPid();
+  const auto& stats = source_->stats();
+  ASSERT_TRUE(Eventually([&] { return stats.slot_retained_bytes > 0; }));  // it has been looked at
+  sink_.Block();
+  cluster_->Sql(Emit("held"));
+  // The tail stands still and acknowledges nothing, while others write.
+  ASSERT_TRUE(Eventually([&] {
+    cluster_->Sql("SELECT pg_switch_wal(), pg_logical_emit_message(false, 'x', repeat('x', 100000))");
+    cluster_->Sql("CHECKPOINT");
+    return WalsenderPid() != pid;
+  }));
+  for (int i = 0; i < 50; ++i) cluster_->Sql(Emit("held", i));
+  sink_.Release();
+  ASSERT_TRUE(sink_.WaitForWatermark("held", 51));
+  EXPECT_TRUE(Eventually([&] { return stats.slot_invalidations == 1; }));
+  EXPECT_GE(stats.mode_changes[static_cast<size_t>(TailReason::kServerGoing)], 1u);
+  ASSERT_TRUE(Eventually([&] { return stats.slot_state == static_cast<uint8_t>(SlotState::kLive); }));
+  ExpectEqualToJournal("held");
+  cluster_->Sql("ALTER SYSTEM RESET max_slot_wal_keep_size");
+  cluster_->Sql("SELECT pg_reload_conf()");
+}
+
+// An old transaction keeps the slot where it is, and WAL with it.
+TEST_F(LogicalTailTest, ASlotThatHoldsMoreThanItMayIsGivenUp) {
+  options_.max_slot_wal_bytes = 1 << 20;
+  TestSession open(cluster_->conninfo());
+  open.Run("BEGIN; SELECT pg_current_xact_id()");
+  StartSource();
+  Follow("bounded");
+  const auto slots = [] { return cluster_->Value("SELECT string_agg(slot_name, ' ') FROM pg_replication_slots"); };
+  ASSERT_TRUE(Eventually([&] { return !slots().empty(); }));
+  const std::string first = slots();
+  cluster_->Sql("SELECT pg_logical_emit_message(false, 'x', repeat('x', 100000)) FROM generate_series(1, 30)");
+  EXPECT_TRUE(Eventually([&] { return slots().find(first) == std::string::npos; }));
+  cluster_->Sql(Emit("bounded"));
+  EXPECT_TRUE(sink_.WaitForWatermark("bounded", 1));
+  open.Run("COMMIT");
+  EXPECT_TRUE(sink_.WaitForMode(TailMode::kLogical));
+}
+
+TEST_F(LogicalTailTest, WhatTheSlotHoldsAndHowFarItIsBehindIsShown) {
+  StartLive();
+  Follow("behind");
+  const auto& stats = source_->stats();
+  ASSERT_TRUE(Eventually([&] { return stats.slot_retained_bytes > 0; }));
+  EXPECT_EQ(stats.slot_state, static_cast<uint8_t>(SlotState::kLive));
+  EXPECT_EQ(stats.mode_changes[static_cast<size_t>(TailReason::kSlotLive)], 1u);
+  cluster_->Sql(Emit("behind"));
+  EXPECT_TRUE(Eventually([&] { return stats.stream_bytes > 0; }));
+  EXPECT_TRUE(Eventually([&] { return stats.mode_ms[static_cast<size_t>(TailMode::kLogical)] > 0; }));
+  EXPECT_TRUE(Eventually([&] { return stats.slot_lag_bytes == 0 && stats.slot_lag_ms == 0; }));
+}
+
 TEST_F(LogicalTailTest, FollowAndUnfollowUnderLoad) {
   StartLive();
   Writers writers(cluster_->conninfo(), "churn", 4);

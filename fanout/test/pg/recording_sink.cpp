@@ -14,6 +14,7 @@ void RecordingSink::OnFollowing(const TopicState& state) {
 }
 
 void RecordingSink::OnEvents(std::vector<EventRef> events) {
+  const std::lock_guard gate(gate_);
   const std::lock_guard lock(mutex_);
   if (events.empty()) faults_.push_back("empty OnEvents");
   for (auto& event : events) {

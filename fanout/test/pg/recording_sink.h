@@ -35,11 +35,15 @@ class RecordingSink : public EventSink {
   // Violations of the promise; empty is right.
   std::vector<std::string> faults() const;
   void Forget(const std::string& topic);
+  // Keeps the tail thread standing in OnEvents until Release(), which is for the same thread.
+  void Block() { gate_.lock(); }
+  void Release() { gate_.unlock(); }
 
  private:
   template <typename Condition>
   bool WaitFor(std::chrono::seconds limit, Condition condition);
 
+  std::mutex gate_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Topic> topics_;
