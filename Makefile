@@ -41,7 +41,7 @@ demo: deps all install $(PROTO_ES) ## watch ordinary writes arrive in a stock ph
 	@node demo/run.mjs $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: check
-check: deps all install $(PROTO_ES) check-pgtap check-unit check-wire check-integration check-asan ## build, install and run every test
+check: deps all install $(PROTO_ES) check-pgtap check-unit check-wire check-integration check-asan check-fuzz ## build, install and run every test
 	@echo "make check: everything passed"
 
 ##@ Building
@@ -101,12 +101,28 @@ check-asan: $(PROTO_ES) ## unit tests and a part of the wire tests under Address
 	ctest --test-dir build/fanout-asan --output-on-failure -j$(JOBS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-asan/oa-sync-fanout timeout 1800 $(NODE_TEST) $(ASAN_WIRE_TESTS)
 
+.PHONY: check-fuzz
+check-fuzz: ## every fuzzer for FUZZ_SECONDS (default 10), from its seeds, under AddressSanitizer and UBSan
+	$(call build-fuzzers)
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+build-fuzzers = test -f build/fanout-fuzz/build.ninja || cmake -S fanout -B build/fanout-fuzz -G Ninja \
+	-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	-DOA_SYNC_SANITIZE=address -DOA_SYNC_FUZZ=ON; ninja -C build/fanout-fuzz -j$(JOBS) fuzzers
+
+FUZZ_SECONDS ?= 10
+SOAK_FUZZ_SECONDS ?= 600
+
 .PHONY: soak
 soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build, and a long run of the oracle
 	$(call build-fanout,build/fanout-tsan,RelWithDebInfo,thread)
 	ctest --test-dir build/fanout-tsan --output-on-failure -j$(JOBS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout $(NODE_TEST) $(WIRE_TESTS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/run.mjs
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/sessions.mjs
+	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout/oa-sync-fanout node test/soak/churn.mjs
+	$(call build-fuzzers)
+	scripts/fuzz.sh $(SOAK_FUZZ_SECONDS)
 
 .PHONY: bench
 bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and the raw results (BENCH_ARGS='--help')

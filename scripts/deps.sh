@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 packages=(
   # the compiler and its tools
   g++ make cmake ninja-build pkg-config git zip
-  clang-format clang-tidy cppcheck
+  clang-format clang-tidy cppcheck clang libclang-rt-14-dev
   # the extension
   postgresql-15 postgresql-server-dev-15 libssl-dev protobuf-compiler libprotobuf-dev
   # the fan-out

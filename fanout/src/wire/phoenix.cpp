@@ -46,6 +46,8 @@ std::string Dump(const Json& value) { return value.dump(-1, ' ', false, Json::er
 }  // namespace
 
 std::optional<PhoenixMessage> ParsePhoenixText(std::string_view text) {
+  // The parser takes a zero byte for the end, and would let pass whatever is behind it.
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   Json message = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!message.is_array() || message.size() != 5) return std::nullopt;
   PhoenixMessage parsed;

@@ -119,5 +119,12 @@ TEST(PhoenixBinary, WritesBroadcastHeads) {
   EXPECT_EQ(out, std::string("\x02\x07\x02sync:v1ev"));
 }
 
+TEST(Phoenix, NothingIsHiddenBehindAZeroByte) {
+  const std::string message = R"([null,"1","phoenix","heartbeat",{}])";
+  EXPECT_TRUE(ParsePhoenixText(message));
+  EXPECT_FALSE(ParsePhoenixText(message + std::string(1, '\0')));
+  EXPECT_FALSE(ParsePhoenixText(message + std::string(1, '\0') + "anything"));
+}
+
 }  // namespace
 }  // namespace oasync
