@@ -129,13 +129,15 @@ void Socket::Flush() {
 
 bool Socket::SendSome() {
   if (ping_due_ && lws_partial_buffered(wsi_) == 0 && !SendPing()) return false;
-  for (int i = 0; i < kFramesAtOnce; ++i) {
+  size_t sent = 0;
+  for (int i = 0; i < kFramesAtOnce && sent < loop_.shared().config.max_turn_bytes; ++i) {
     // libwebsockets copies what the kernel does not take. Never more than one frame of it.
     if (lws_partial_buffered(wsi_) != 0) break;
     if (close_code_ != 0 && !session_->HasControlFrames()) return true;
     const FrameRef frame = session_->NextFrame();
     if (!frame) break;
     if (!SendFrame(frame.get())) return false;
+    sent += frame->size();
   }
   UpdateInputFlow();
   if (lws_partial_buffered(wsi_) != 0 || session_->HasFrames()) WaitWritable();
