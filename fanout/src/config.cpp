@@ -213,6 +213,10 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
             "An encoded update that is larger goes out with payload null and hydration_required", kGroup);
   AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456,
             "Bytes of one batch, its frame included. At least --max-update-bytes + 4096", kGroup);
+  AddNumber(app, "--max-turn-bytes", config->max_turn_bytes, 1024, 268435456,
+            "Bytes after which a socket lets others of its loop have their turn, when the frame is whole; four frames "
+            "at most",
+            kGroup);
   AddNumber(app, "--window-events", hub.window_events, 1, 1000000,
             "Newest events of a topic kept in memory by each loop that has subscribers for it", kGroup);
   AddNumber(app, "--window-bytes", hub.window_bytes, 4096, int64_t{1} << 34,

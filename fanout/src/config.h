@@ -40,8 +40,9 @@ struct Config {
 
   int64_t client_timeout_ms = 60000;
   int64_t handshake_timeout_ms = 10000;
-  int64_t stall_ms = 20000;    // without an acknowledged byte: a strike
-  uint32_t stall_strikes = 3;  // in a row: closed
+  uint32_t max_turn_bytes = 262144;  // sent to one socket before others have their turn
+  int64_t stall_ms = 20000;          // without an acknowledged byte: a strike
+  uint32_t stall_strikes = 3;        // in a row: closed
   int64_t shutdown_spread_ms = 2000;
   int64_t shutdown_deadline_ms = 5000;
   int64_t close_timeout_ms = 5000;

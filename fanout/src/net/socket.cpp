@@ -21,9 +21,8 @@ namespace oasync {
 static_assert(Frame::kHeadroom >= LWS_PRE, "a frame must leave room for the WebSocket header");
 
 namespace {
-// Writes to one socket before others are served, and what is enough for one of them.
-constexpr int kWritesAtOnce = 4;
-constexpr size_t kBytesAtOnce = 262144;
+// Writes to one socket before others are served.
+constexpr size_t kWritesAtOnce = 4;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
@@ -191,9 +190,11 @@ bool Socket::SendSome() {
 
 bool Socket::SendDirectly() {
   std::array<FrameRef, kFramesAtOnce> frames;
-  for (int i = 0; i < kWritesAtOnce; ++i) {
-    const size_t count = TakeFrames(frames);
+  const size_t turn = loop_.shared().config.max_turn_bytes;
+  for (size_t i = 0, sent = 0; i < kWritesAtOnce && sent < turn; ++i) {
+    const size_t count = TakeFrames(frames, turn - sent);
     if (count == 0) break;
+    for (size_t k = 0; k < count; ++k) sent += frames[k]->size();
     const WriteOutcome outcome = WriteFrames(wsi_, std::span(frames).first(count));
     if (outcome.failed) return false;
     for (size_t k = 0; k < outcome.taken; ++k) CountSent(*frames[k]);
@@ -208,8 +209,8 @@ bool Socket::SendDirectly() {
   return true;
 }
 
-// The next frames for one write: those that found no room the last time, then the session's.
-size_t Socket::TakeFrames(std::span<FrameRef> frames) {
+// The next frames for one write: those that found no room the last time, then the session's, until `enough` bytes.
+size_t Socket::TakeFrames(std::span<FrameRef> frames, size_t enough) {
   size_t count = 0;
   size_t bytes = 0;
   for (FrameRef& frame : unsent_) {
@@ -217,7 +218,7 @@ size_t Socket::TakeFrames(std::span<FrameRef> frames) {
     frames[count++] = std::move(frame);
   }
   unsent_.clear();
-  while (count < frames.size() && bytes < kBytesAtOnce) {
+  while (count < frames.size() && bytes < enough) {
     if (close_code_ != 0 && !session_->HasControlFrames()) break;
     FrameRef frame = session_->NextFrame();
     if (!frame) break;
@@ -229,13 +230,15 @@ size_t Socket::TakeFrames(std::span<FrameRef> frames) {
 
 // With TLS or an extension: libwebsockets copies what the kernel does not take. Never more than one frame of it.
 bool Socket::SendByLibrary() {
-  for (int i = 0; i < kWritesAtOnce; ++i) {
+  const size_t turn = loop_.shared().config.max_turn_bytes;
+  for (size_t i = 0, sent = 0; i < kWritesAtOnce && sent < turn; ++i) {
     if (close_code_ != 0 && !session_->HasControlFrames()) break;
     const FrameRef frame = session_->NextFrame();
     if (!frame) break;
     const auto kind = frame->binary() ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
     if (lws_write(wsi_, frame->payload(), frame->size(), kind) < 0) return false;
     CountSent(*frame);
+    sent += frame->size();
     if (lws_partial_buffered(wsi_) != 0) {
       WaitWritable();
       break;

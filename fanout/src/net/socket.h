@@ -80,7 +80,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool SendSome();
   bool SendDirectly();
   bool SendByLibrary();
-  size_t TakeFrames(std::span<FrameRef> frames);
+  size_t TakeFrames(std::span<FrameRef> frames, size_t enough);
   void CountSent(const Frame& frame);
   bool SendPing();
   void WaitWritable();
