@@ -126,6 +126,10 @@ format: ## format the C++ sources in place
 db-schema: ## write docs/DB_SCHEMA.md from the installed extension's catalog
 	node scripts/db_schema.mjs --write
 
+.PHONY: settings-doc
+settings-doc: fanout ## write the fan-out's tables in docs/operations/settings.md from its definitions
+	node scripts/settings_doc.mjs --write
+
 .PHONY: dist
 dist: ## a PGXN archive of HEAD: dist/oa_sync-VERSION.zip
 	@VERSION=$(VERSION) scripts/dist.sh

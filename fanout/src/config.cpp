@@ -2,34 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <thread>
 
 #include "auth/origin.h"
+#include "settings.h"
 
 namespace oasync {
 namespace {
-
-// "--max-frame-bytes" is OA_SYNC_MAX_FRAME_BYTES in the environment.
-std::string EnvironmentName(const std::string& flag) {
-  std::string name = "OA_SYNC_";
-  for (const char c : flag.substr(2)) {
-    name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
-  }
-  return name;
-}
-
-template <typename T>
-CLI::Option* Add(CLI::App* app, const char* flag, T& value, const std::string& text, const char* group) {
-  return app->add_option(flag, value, text)->capture_default_str()->envname(EnvironmentName(flag))->group(group);
-}
-
-template <typename T>
-void AddNumber(CLI::App* app, const char* flag, T& value, int64_t low, int64_t high, const std::string& text,
-               const char* group) {
-  Add(app, flag, value, text, group)->check(CLI::Range(low, high));
-}
 
 // "127.0.0.1:4400", "[::1]:4400", ":4400"; empty when it was understood.
 std::string SplitListen(const std::string& text, Config* config) {
@@ -45,54 +25,130 @@ std::string SplitListen(const std::string& text, Config* config) {
   return {};
 }
 
+void AddServerSettings(CLI::App* app, Config* config, std::string* listen, std::string* log_format) {
+  static constexpr char kGroup[] = "Server";
+  Add(app, "--listen", *listen,
+      "HOST:PORT to listen on; [::1]:4400 for IPv6, :4400 for all IPv4 addresses. Port 0 takes any free port; the one "
+      "taken is in the line printed to stdout",
+      kGroup);
+  AddNumber(app, "--loops", config->loops, 1, 1024, "Event loops, each one thread with its own sockets", kGroup)
+      ->default_str("one per core");
+  Add(app, "--log-level", config->log_level, "What to log, to stderr. Tokens and payloads never are", kGroup)
+      ->check(OneOf({"trace", "debug", "info", "warn", "error", "off"}));
+  Add(app, "--log-format", *log_format, "How to log: lines of text, or one JSON object a line", kGroup)
+      ->check(OneOf({"text", "json"}));
+}
+
 void AddConnectionSettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Clients";
   auto& session = config->hub.session;
-  AddNumber(app, "--heartbeat-interval-ms", session.heartbeat_interval_ms, 100, 600000,
-            "How often a client is told where it stands", kGroup);
-  AddNumber(app, "--client-timeout-ms", config->client_timeout_ms, 500, 3600000,
-            "A client that sends no frame, or takes no byte of what waits for it, this long is closed", kGroup);
-  AddNumber(app, "--handshake-timeout-ms", config->handshake_timeout_ms, 100, 600000,
-            "A connection that is no WebSocket by then is closed", kGroup);
-  AddNumber(app, "--max-connections", config->max_connections, 1, 10000000, "WebSockets; more get 503", kGroup);
-  AddNumber(app, "--max-frame-bytes", config->max_frame_bytes, 256, 16777216, "Largest message taken from a client",
+  AddNumber(app, "--max-connections", config->max_connections, 1, 10000000,
+            "WebSockets; an upgrade beyond them is answered with 503", kGroup);
+  AddNumber(app, "--spare-connections", config->spare_connections, 1, 65536,
+            "TCP connections taken beyond --max-connections, for such answers, probes and metrics; others are closed "
+            "at once",
             kGroup);
-  AddNumber(app, "--max-topics-per-socket", session.max_topics, 1, 65536, "Topics that one socket may follow", kGroup);
+  AddNumber(app, "--listen-backlog", config->listen_backlog, 1, 65535,
+            "Connections that wait to be accepted, for each loop (the kernel's net.core.somaxconn may lower it); more "
+            "are left to the client's TCP to try again",
+            kGroup);
+  AddNumber(app, "--handshake-timeout-ms", config->handshake_timeout_ms, 100, 600000,
+            "A connection that is no WebSocket by then is cut", kGroup);
+  AddNumber(app, "--max-header-bytes", config->max_header_bytes, 2048, 65535,
+            "Request line and headers of one request together, a token in them included; a larger request is cut",
+            kGroup);
+  AddNumber(app, "--heartbeat-interval-ms", session.heartbeat_interval_ms, 100, 600000,
+            "How often a joined client is sent sync:heartbeat", kGroup);
+  AddNumber(
+      app, "--client-timeout-ms", config->client_timeout_ms, 500, 3600000,
+      "A client that sends no frame for so long is closed with 1008 (at half of it the server sends a ping, whose "
+      "pong counts), and one that acknowledges no byte of what waits for it is cut",
+      kGroup);
+  AddNumber(
+      app, "--close-timeout-ms", config->close_timeout_ms, 100, 600000,
+      "How long a socket that is being closed may take for what is still to be sent to it and for the close frame",
+      kGroup);
+  AddNumber(app, "--max-frame-bytes", config->max_frame_bytes, 256, 16777216,
+            "Largest message taken from a client, summed over its fragments; a larger one closes the socket with 1009",
+            kGroup);
+  AddNumber(app, "--max-topics-per-socket", session.max_topics, 1, 65536,
+            "Topics that one socket may follow; more get bad_subscription with max_topics", kGroup);
   AddNumber(app, "--max-requests-per-second", session.max_requests_per_second, 1, 1000000,
-            "Requests of one socket, twice as many at once; more get rate_limited", kGroup);
+            "Requests of one socket, twice as many at once; more get rate_limited with retry_after_ms. Phoenix "
+            "heartbeats do not count",
+            kGroup);
   AddNumber(app, "--max-outstanding-requests", session.max_outstanding_requests, 1, 1024,
-            "Requests of one socket that wait for the database; more get rate_limited", kGroup);
+            "Joins and subscribes of one socket that wait for the database at a time; more get rate_limited", kGroup);
+  AddNumber(app, "--max-waiting-answers", session.max_waiting_answers, 4, 65536,
+            "Answers and notices that wait for a client to read them; then no more of its requests are read until it "
+            "does",
+            kGroup);
   AddNumber(app, "--shutdown-deadline-ms", config->shutdown_deadline_ms, 0, 600000,
-            "How long closing every socket may take at the end", kGroup);
+            "After SIGTERM or SIGINT every socket is closed with 1001; what is not closed by then is cut", kGroup);
 }
 
 void AddDeliverySettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Delivery";
   auto& hub = config->hub;
-  AddNumber(app, "--max-batch-events", hub.batch.max_events, 1, 10000, "Updates in one batch", kGroup);
+  AddNumber(app, "--max-batch-events", hub.batch.max_events, 1, 10000,
+            "Updates in one batch. A client's replay_batch_size can only lower it", kGroup);
   AddNumber(app, "--max-update-bytes", hub.batch.max_update_bytes, 1024, 67108864,
-            "A larger update goes out without its payload, hydration_required", kGroup);
-  AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456, "Bytes of one batch", kGroup);
-  AddNumber(app, "--window-events", hub.window_events, 1, 1000000, "Newest events of a topic kept in memory", kGroup);
-  AddNumber(app, "--window-bytes", hub.window_bytes, 4096, int64_t{1} << 34, "Bytes of them", kGroup);
-  AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000, "Events in one read of the journal",
+            "An encoded update that is larger goes out with payload null and hydration_required", kGroup);
+  AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456,
+            "Bytes of one batch, its frame included. At least --max-update-bytes + 4096", kGroup);
+  AddNumber(app, "--window-events", hub.window_events, 1, 1000000,
+            "Newest events of a topic kept in memory by each loop that has subscribers for it", kGroup);
+  AddNumber(app, "--window-bytes", hub.window_bytes, 4096, int64_t{1} << 34,
+            "Bytes of them; whichever is reached first. Loops share the events themselves, so several windows of a "
+            "topic cost little more than one",
             kGroup);
+  AddNumber(app, "--replay-page-events", hub.replay_page_events, 1, 100000,
+            "Events in one read of the journal (and at most --max-batch-bytes). Sockets at the same place share a read",
+            kGroup);
+}
+
+void AddCompatibilitySettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "Compatibility";
+  auto& gate = config->hub.gate;
+  Add(app, "--compatibility-gate", gate.enabled,
+      "on: a join without a supported client_build_id, protocol_version and schema_version is refused", kGroup)
+      ->default_str("off")
+      ->check(OneOf({"off", "on"}));
+  Add(app, "--compatibility-surface", gate.surface, "What refusals name as surface", kGroup);
+  Add(app, "--protocol-version", gate.protocol_versions,
+      "A protocol_version that may join; repeatable, or separated by commas. The first one is named in refusals",
+      kGroup)
+      ->delimiter(',');
+  AddNumber(app, "--min-schema-version", gate.min_schema_version, 1, 1000000, "Lowest schema_version that may join",
+            kGroup);
+  AddNumber(app, "--max-schema-version", gate.max_schema_version, 1, 1000000, "Highest schema_version that may join",
+            kGroup);
+  Add(app, "--min-client-build-id", gate.min_client_build_id,
+      "Oldest client_build_id that may join, YYYYMMDDTHHMMSSZ; older ones are told upgrade_required", kGroup);
+  Add(app, "--max-client-build-id", gate.max_client_build_id,
+      "Newest client_build_id that may join; none: no limit. Newer ones are told unsupported_client_build", kGroup);
 }
 
 void AddTokenSettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Tokens and origins";
   auto& session = config->hub.session;
-  Add(app, "--jwt-keyring", config->keyring_file,
-      R"(File with {"current":"k1","keys":{"k1":"<base64url secret>"}} (HS256). Required)", kGroup);
-  Add(app, "--jwt-issuer", config->jwt_issuer, "Expected iss", kGroup);
-  Add(app, "--jwt-audience", config->jwt_audience, "Expected aud", kGroup);
-  AddNumber(app, "--jwt-max-age-s", config->jwt_max_age_s, 1, 31536000, "Oldest token, counted from iat", kGroup);
-  AddNumber(app, "--token-grace-ms", session.token_grace_ms, 0, 3600000, "How long a socket outlives its token",
-            kGroup);
+  Required(Add(app, "--jwt-keyring", config->keyring_file,
+               R"(File with {"current":"k1","keys":{"k1":"<base64url secret>", ...}}. HS256; a secret has at least 32 )"
+               "bytes. Every key of the file is accepted, so that keys can be changed one after the other",
+               kGroup));
+  Add(app, "--jwt-issuer", config->jwt_issuer, "What iss must be", kGroup);
+  Add(app, "--jwt-audience", config->jwt_audience, "What aud must be or contain", kGroup);
+  AddNumber(app, "--jwt-max-age-s", config->jwt_max_age_s, 1, 31536000,
+            "Oldest token, counted from iat. A token counts as expired then, whatever its exp", kGroup);
+  AddNumber(app, "--max-token-bytes", config->max_token_bytes, 256, 65536,
+            "Longest token; --max-header-bytes bounds one that comes with the upgrade too", kGroup);
+  AddNumber(app, "--max-scopes", config->max_scopes, 1, 65536, "Scopes of one token; one with more is refused", kGroup);
+  AddNumber(app, "--token-grace-ms", session.token_grace_ms, 0, 3600000, "So long a socket outlives its token", kGroup);
   AddNumber(app, "--token-warning-ms", session.token_warning_ms, 0, 3600000,
-            "How long before its token expires a client is told", kGroup);
+            "So long before its token expires a client is sent sync:error token_expired, once it has joined", kGroup);
   app->add_option("--allowed-origin", config->allowed_origins,
-                  "Origin of web pages that may connect; repeatable. Clients without an Origin always may")
+                  "Origin whose web pages may connect; repeatable, or separated by commas. A client that sends no "
+                  "Origin (every one that is no browser) may always")
       ->envname("OA_SYNC_ALLOWED_ORIGIN")
       ->delimiter(',')
       ->group(kGroup);
@@ -100,21 +156,47 @@ void AddTokenSettings(CLI::App* app, Config* config) {
 
 void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
   static constexpr char kGroup[] = "Database";
-  app->add_option("--database", config->database, "libpq connection string or URI. Required")
-      ->envname("OA_SYNC_DATABASE")
-      ->group(kGroup);
-  AddNumber(app, "--journal-readers", config->journal_readers, 1, 64, "Connections that read the journal", kGroup);
-  AddNumber(app, "--journal-poll-ms", config->journal_poll_ms, 1, 60000,
-            "How often the journal is asked while there is no replication slot", kGroup);
-  AddNumber(app, "--gap-wait-ms", config->gap_wait_ms, 0, 60000,
-            "How long a missing live event is waited for before the journal is asked", kGroup);
+  Required(Secret(Add(app, "--database", config->database,
+                      "libpq connection string or URI, several hosts allowed. The role needs to read the extension's "
+                      "functions, and REPLICATION for the slot; without it live events are polled from the journal",
+                      kGroup)));
   Add(app, "--tail", *tail, "auto: a temporary logical slot, the journal while there is none; journal: never a slot",
       kGroup)
-      ->check(CLI::IsMember({"auto", "journal"}));
-  AddNumber(app, "--reconnect-min-ms", config->reconnect_min_ms, 1, 600000, "First pause before connecting again",
+      ->check(OneOf({"auto", "journal"}));
+  AddNumber(app, "--journal-readers", config->journal_readers, 1, 64,
+            "Connections that read the journal for subscribers", kGroup);
+  AddNumber(app, "--document-readers", config->document_readers, 1, 64,
+            "Connections that read snapshots and documents, made when they are first needed", kGroup);
+  AddNumber(app, "--max-queued-reads", config->max_queued_reads, 1, 10000000,
+            "Reads that may wait for a connection, in the journal and among documents each; more fail", kGroup);
+  AddNumber(app, "--journal-poll-ms", config->journal_poll_ms, 1, 60000,
+            "How often the journal is asked for live events while there is no slot", kGroup);
+  AddNumber(app, "--gap-wait-ms", config->gap_wait_ms, 0, 60000,
+            "A live event whose predecessor is missing is held this long before the journal is asked", kGroup);
+  AddNumber(app, "--canary-interval-ms", config->canary_interval_ms, 0, 3600000,
+            "An event of the server's own is sent, on the topic oa_sync.canary, when none came this long, to see that "
+            "events come through; 0: never",
             kGroup);
-  AddNumber(app, "--reconnect-max-ms", config->reconnect_max_ms, 1, 600000, "Longest pause before connecting again",
+  AddNumber(app, "--ready-within-ms", config->ready_within_ms, 1000, 3600000,
+            "/readyz is 503 when the last canary that came (or another sign of the tail's progress, where there are no "
+            "canaries) is older. More than --canary-interval-ms",
             kGroup);
+  AddNumber(app, "--reconnect-min-ms", config->reconnect_min_ms, 1, 600000,
+            "First pause before connecting again; doubles each time", kGroup);
+  AddNumber(app, "--reconnect-max-ms", config->reconnect_max_ms, 1, 600000,
+            "Longest pause before connecting again. Not below the first", kGroup);
+}
+
+// What no single setting of the gate can check; empty when all is well.
+std::string CheckGate(const CompatibilityGate& gate) {
+  if (gate.protocol_versions.empty()) return "--protocol-version is empty";
+  if (gate.min_schema_version > gate.max_schema_version) return "--min-schema-version is above --max-schema-version";
+  if (!IsClientBuildId(gate.min_client_build_id)) return "--min-client-build-id: not of the form YYYYMMDDTHHMMSSZ";
+  if (gate.max_client_build_id.empty()) return {};
+  if (!IsClientBuildId(gate.max_client_build_id)) return "--max-client-build-id: not of the form YYYYMMDDTHHMMSSZ";
+  if (gate.min_client_build_id > gate.max_client_build_id)
+    return "--min-client-build-id is above --max-client-build-id";
+  return {};
 }
 
 // What no single option can check; empty when all is well.
@@ -122,13 +204,16 @@ std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
   if (config.keyring_file.empty()) return "--jwt-keyring is required";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
+  if (config.ready_within_ms <= config.canary_interval_ms) {
+    return "--ready-within-ms must be above --canary-interval-ms";
+  }
   const BatchLimits& batch = config.hub.batch;
   // Room for one update without its payload, and for the batch around it.
   constexpr uint64_t kAround = 4096;
   if (batch.max_batch_bytes < batch.max_update_bytes + kAround) {
     return "--max-batch-bytes must be at least --max-update-bytes + 4096";
   }
-  return {};
+  return CheckGate(config.hub.gate);
 }
 
 // One line for an error of the command line. It holds no argument's value: that may be a password.
@@ -149,7 +234,9 @@ std::string Describe(const CLI::App& app, const CLI::ParseError& error) {
   if (start == std::string::npos) return "a value is not valid; see --help";
   const std::string name = text.substr(start, text.find_first_of(" :=", start) - start);
   const CLI::Option* option = app.get_option_no_throw(name);
-  return name + ": not a valid value" + (option == nullptr ? "" : ", expected " + option->get_type_name());
+  if (option == nullptr) return name + ": not a valid value";
+  const std::string type = option->get_type_name();  // "UINT:1 to 64"
+  return name + ": not a valid value, expected " + type.substr(type.find(':') + 1);
 }
 
 }  // namespace
@@ -164,21 +251,27 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
 
   CLI::App app{"OA Sync fan-out: follows the journal of a PostgreSQL database and streams topics to WebSocket clients.",
                "oa-sync-fanout"};
+  UseReadableHelp(&app);
   app.set_version_flag("--version", std::string("oa-sync-fanout ") + OA_SYNC_VERSION);
-  app.set_config("--config", "", "File with settings, one `name = value` a line")->envname("OA_SYNC_CONFIG");
+  app.set_config("--config", "", "File with settings, one `name = value` a line")
+      ->envname("OA_SYNC_CONFIG")
+      ->group("Server");
   app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt setting must not go unnoticed
   app.footer(
       "Every setting can also be given in the environment as OA_SYNC_<NAME>, or in the file of --config.\n"
       "The command line goes before the file, and the file before the environment.");
-  Add(&app, "--listen", listen, "HOST:PORT to listen on; port 0 takes any free one", "Server");
-  AddNumber(&app, "--loops", config.loops, 1, 1024, "Event loops (threads); default: one per core", "Server");
-  Add(&app, "--log-level", config.log_level, "What to log", "Server")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
-  Add(&app, "--log-format", log_format, "How to log, to stderr", "Server")->check(CLI::IsMember({"text", "json"}));
+  AddServerSettings(&app, &config, &listen, &log_format);
   AddDatabaseSettings(&app, &config, &tail);
   AddTokenSettings(&app, &config);
   AddConnectionSettings(&app, &config);
   AddDeliverySettings(&app, &config);
+  AddCompatibilitySettings(&app, &config);
+  std::string print;
+  app.add_option("--print-settings", print,
+                 "Print every setting with its default, range, meaning and value in effect, and end: json, or markdown "
+                 "for the reference page")
+      ->check(OneOf({"json", "markdown"}))
+      ->configurable(false);
 
   ConfigResult result;
   try {
@@ -191,6 +284,15 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
     result.exit_code = 2;
     result.message = Describe(app, error);
     std::replace(result.message.begin(), result.message.end(), '\n', ' ');
+    return result;
+  }
+  config.settings = DescribeSettings(&app);
+  for (Setting& setting : config.settings) {
+    // The default depends on the machine; what is in effect does not hide behind words.
+    if (setting.name == "--loops") setting.value = std::to_string(config.loops);
+  }
+  if (!print.empty()) {
+    result.message = print == "json" ? SettingsAsJson(config.settings) : SettingsAsMarkdown(config.settings);
     return result;
   }
   result.message = SplitListen(listen, &config);

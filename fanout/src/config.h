@@ -1,4 +1,5 @@
-// Config: every setting of the server. docs/operations/settings.md says the same in prose.
+// Config: every setting of the server. The definitions are in config.cpp; docs/operations/settings.md is made from
+// them.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "hub/hub.h"
+#include "settings.h"
 
 namespace oasync {
 
@@ -20,16 +22,26 @@ struct Config {
   std::string jwt_issuer = "openagents";
   std::string jwt_audience = "oa-sync";
   int64_t jwt_max_age_s = 900;
+  uint32_t max_token_bytes = 8192;
+  uint32_t max_scopes = 256;
   std::vector<std::string> allowed_origins;  // normalized
 
   int64_t client_timeout_ms = 60000;
   int64_t handshake_timeout_ms = 10000;
   int64_t shutdown_deadline_ms = 5000;
+  int64_t close_timeout_ms = 5000;
   uint32_t max_connections = 20000;
+  uint32_t spare_connections = 256;  // beyond them, for refusals, probes and metrics
+  uint32_t listen_backlog = 4096;    // of each loop
+  uint32_t max_header_bytes = 8192;
   uint32_t max_frame_bytes = 65536;
   HubOptions hub;
 
+  int64_t canary_interval_ms = 5000;  // 0: none
+  int64_t ready_within_ms = 15000;
   int journal_readers = 2;
+  int document_readers = 1;
+  uint32_t max_queued_reads = 10000;
   int journal_poll_ms = 100;
   int gap_wait_ms = 100;
   bool tail_auto = true;
@@ -38,12 +50,14 @@ struct Config {
 
   std::string log_level = "info";
   bool log_json = false;
+
+  std::vector<Setting> settings;  // all of the above, described, without secrets
 };
 
 // Outcome of reading the command line, the environment and the configuration file.
 struct ConfigResult {
   std::optional<Config> config;  // none: the program ends with exit_code
-  int exit_code = 0;             // 0 after --help and --version, 2 for a bad setting
+  int exit_code = 0;             // 0 after --help, --version and --print-settings, 2 for a bad setting
   std::string message;           // what to print: to stdout when exit_code is 0, else one line to stderr
 };
 

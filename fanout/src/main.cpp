@@ -4,13 +4,19 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "base/ticker.h"
 #include "config.h"
+#include "hub/canary.h"
+#include "hub/system_topics.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "pg/pg_source.h"
@@ -20,8 +26,7 @@ namespace {
 
 constexpr int kExitRuntimeFailure = 1;
 constexpr int kExitBadConfiguration = 2;
-// The tail is alive if it has heard from the database within this time.
-constexpr int64_t kProgressWithinUs = 10000000;
+constexpr std::chrono::milliseconds kTick{100};
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -56,12 +61,12 @@ std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* 
   std::vector<int> fds;
   if (shared && *port != 0) {
     // Sharing the port would let two servers be started on it by mistake: this one must be free at first.
-    const int probe = OpenListeningSocket(config.listen_host, port, /*shared=*/false, error);
+    const int probe = OpenListeningSocket(config.listen_host, port, config.listen_backlog, /*shared=*/false, error);
     if (probe < 0) return fds;
     close(probe);
   }
   for (uint32_t i = 0; i < config.loops; ++i) {
-    const int fd = OpenListeningSocket(config.listen_host, port, shared, error);
+    const int fd = OpenListeningSocket(config.listen_host, port, config.listen_backlog, shared, error);
     if (fd < 0) {
       for (const int opened : fds) close(opened);
       return {};
@@ -75,6 +80,8 @@ PgSourceOptions SourceOptions(const Config& config) {
   PgSourceOptions options;
   options.conninfo = config.database;
   options.journal_readers = config.journal_readers;
+  options.document_readers = config.document_readers;
+  options.max_queued_reads = config.max_queued_reads;
   options.journal_poll_ms = config.journal_poll_ms;
   options.gap_wait_ms = config.gap_wait_ms;
   options.tail_auto = config.tail_auto;
@@ -92,6 +99,10 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
        value(stats.journal_reads)},
       {"pg_journal_errors_total", "Queries of the journal and of heads that failed", false,
        value(stats.journal_errors)},
+      {"pg_database_answers_total", "Snapshots, documents and commands that were answered", false,
+       value(stats.database_answers)},
+      {"pg_database_errors_total", "Snapshots, documents and commands that failed", false,
+       value(stats.database_errors)},
       {"pg_stream_messages_total", "Updates received from the slot, topics of no interest included", false,
        value(stats.stream_messages)},
       {"pg_gaps_filled_total", "Live events that had to be read from the journal", false, value(stats.gaps_filled)},
@@ -100,6 +111,27 @@ std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats) {
       {"pg_held_events", "Live events that wait for a lower watermark", true, value(stats.held_events)},
       {"pg_epoch", "Epoch of the database, 0 before it is known", true, value(stats.epoch)},
   };
+}
+
+std::vector<MetricsSources::Extra> CanaryMetrics(const Canary& canary) {
+  const auto seconds = [](int64_t value, double unit) { return value < 0 ? -1 : static_cast<double>(value) / unit; };
+  return {
+      {"canary_age_seconds", "Since the last canary came through; -1 before the first", true,
+       seconds(canary.age_ms(), 1e3)},
+      {"canary_latency_seconds", "From the commit of the last canary to its arrival; -1 before the first", true,
+       seconds(canary.latency_us(), 1e6)},
+      {"canaries_received_total", "Canaries that came through, whoever sent them", false,
+       static_cast<double>(canary.received())},
+      {"canary_errors_total", "Canaries that could not be sent", false, static_cast<double>(canary.failures())},
+  };
+}
+
+// Events come through, as far as can be told.
+bool IsReady(const Router& router, const Canary& canary, int64_t silence_us, int64_t within_ms) {
+  if (router.tail_mode() == TailMode::kDown) return false;
+  const Canary::Progress progress = canary.progress();
+  if (progress != Canary::Progress::kUnknown) return progress == Canary::Progress::kGood;
+  return silence_us >= 0 && silence_us < within_ms * 1000;
 }
 
 int Serve(const Config& config, Keyring keyring) {
@@ -111,21 +143,28 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s});
+  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
+                                         config.max_token_bytes, config.max_scopes});
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
+  SystemTopics system_topics(router);
+  Canary canary({config.canary_interval_ms, config.ready_within_ms}, source, system_topics, clock);
 
   MetricsSources metrics;
   metrics.router = &router;
-  metrics.extras = [&source] { return SourceMetrics(source.stats()); };
+  metrics.settings = &config.settings;
+  metrics.extras = [&source, &canary] {
+    std::vector<MetricsSources::Extra> extras = SourceMetrics(source.stats());
+    for (auto& extra : CanaryMetrics(canary)) extras.push_back(std::move(extra));
+    return extras;
+  };
   metrics.tail_silence_us = [&source]() -> int64_t {
     const int64_t last = source.stats().last_progress_us.load(std::memory_order_relaxed);
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
   };
-  const auto ready = [&metrics, &router] {
-    const int64_t silence = metrics.tail_silence_us();
-    return router.tail_mode() != TailMode::kDown && silence >= 0 && silence < kProgressWithinUs;
+  const auto ready = [&metrics, &router, &canary, &config] {
+    return IsReady(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
   };
   ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
 
@@ -140,8 +179,11 @@ int Serve(const Config& config, Keyring keyring) {
     }
   }
   source.Start();
+  system_topics.Start();
+  std::optional<Ticker> ticker(std::in_place, kTick, [&canary] { canary.Tick(); });
   for (const auto& loop : loops) loop->Start();
   spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
+  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
   const bool v6 = config.listen_host.find(':') != std::string::npos;
   std::printf("oa-sync-fanout listening on %s%s%s:%u\n", v6 ? "[" : "", config.listen_host.c_str(), v6 ? "]" : "",
               port);
@@ -153,6 +195,7 @@ int Serve(const Config& config, Keyring keyring) {
   spdlog::info("signal {}: closing", received);
   for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
   for (const auto& loop : loops) loop->Join();
+  ticker.reset();
   source.Stop();
   loops.clear();
   spdlog::info("stopped");

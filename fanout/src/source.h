@@ -47,11 +47,13 @@ inline bool Shares(const std::vector<SharedHistory>& histories, uint64_t epoch, 
   return false;
 }
 
-// Outcome of an asynchronous read. `error` is empty on success, otherwise one line for the log.
+// Outcome of an asynchronous read. `error` is empty on success, otherwise one line for the log; `sqlstate` is the
+// database's code for it, if it gave one.
 template <typename T>
 struct ReadResult {
   std::string error;
   T value{};
+  std::string sqlstate{};
   bool ok() const { return error.empty(); }
 };
 

@@ -85,4 +85,5 @@ END;
 COMMENT ON FUNCTION @extschema@.sync_active_revocations() IS
   'Everything that is revoked and not expired. What a fan-out reads at its start; sync_grant_reader() gives it. Example: SELECT kind, count(*) FROM runtime.sync_active_revocations() GROUP BY kind;';
 
+REVOKE ALL ON TABLE @extschema@.sync_revocations FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sync_revoke(text, text[], text, timestamptz), @extschema@.sync_active_revocations() FROM PUBLIC;

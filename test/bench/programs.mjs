@@ -1,4 +1,4 @@
-// Small C programs that the benches need, compiled when they are older than their source.
+// Small C and C++ programs that the benches need, compiled when they are older than their source.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { root } from '../harness/index.mjs';
@@ -10,20 +10,27 @@ function modified(path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** @param {string} name @param {string} output @param {string[]} flags */
-function compile(name, output, flags) {
+/** @param {string} file @param {string} output @param {string[]} flags */
+function compile(file, output, flags) {
   mkdirSync(outputDir, { recursive: true });
-  const source = `${root}/test/bench/${name}.c`;
+  const source = `${root}/test/bench/${file}`;
   const target = `${outputDir}/${output}`;
   if (modified(target) < modified(source)) {
-    execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', ...flags, '-o', target, source, '-ldl'],
-      { stdio: ['ignore', 'inherit', 'inherit'] });
+    const compiler = file.endsWith('.cpp') ? ['c++', '-std=c++20'] : ['cc'];
+    execFileSync(/** @type {string} */ (compiler[0]), [...compiler.slice(1), '-O2', '-Wall', '-Wextra', '-Werror', '-o',
+      target, source, ...flags, '-ldl'], { stdio: ['ignore', 'inherit', 'inherit'] });
   }
   return target;
 }
 
 /** The library that makes fdatasync() slow. */
-export const fsyncDelayLibrary = () => compile('fsync_delay', 'fsync_delay.so', ['-shared', '-fPIC']);
+export const fsyncDelayLibrary = () => compile('fsync_delay.c', 'fsync_delay.so', ['-shared', '-fPIC']);
 
 /** The many subscribers. */
-export const receiverProgram = () => compile('receiver', 'receiver', []);
+export const receiverProgram = () => compile('receiver.c', 'receiver', []);
+
+/** The many subscribers of the fan-out bench. */
+export const loadProgram = () => compile('ws_load.cpp', 'ws_load', []);
+
+/** What delivery is compared with. */
+export const bareServerProgram = () => compile('bare_server.cpp', 'bare_server', []);

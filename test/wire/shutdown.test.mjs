@@ -89,7 +89,8 @@ test('--help names every flag', () => {
   for (const flag of ['database', 'listen', 'loops', 'jwt-keyring', 'jwt-issuer', 'jwt-audience', 'jwt-max-age-s',
     'allowed-origin', 'heartbeat-interval-ms', 'client-timeout-ms', 'handshake-timeout-ms', 'max-connections',
     'max-frame-bytes', 'max-topics-per-socket', 'max-batch-events', 'max-update-bytes', 'max-batch-bytes',
-    'window-events', 'window-bytes', 'journal-readers', 'journal-poll-ms', 'gap-wait-ms', 'tail', 'reconnect-min-ms',
+    'window-events', 'window-bytes', 'journal-readers', 'document-readers', 'max-queued-reads',
+    'journal-poll-ms', 'gap-wait-ms', 'tail', 'canary-interval-ms', 'ready-within-ms', 'reconnect-min-ms',
     'reconnect-max-ms', 'token-grace-ms', 'token-warning-ms', 'shutdown-deadline-ms', 'log-level', 'log-format', 'config']) {
     assert.match(stdout, new RegExp(`--${flag}\\b`), flag);
   }

@@ -3,8 +3,6 @@
 namespace oasync {
 namespace {
 
-constexpr size_t kMaxScopes = 256;
-
 // Replaces every {claim}; nothing if a brace is left open or a claim has no usable value.
 std::optional<std::string> Expand(const nlohmann::json& claims, std::string_view scope) {
   std::string out;
@@ -38,11 +36,11 @@ std::optional<std::string> ClaimText(const nlohmann::json& claims, std::string_v
   return std::nullopt;
 }
 
-bool ReadScopeTexts(const nlohmann::json& claims, std::vector<std::string>* texts) {
+bool ReadScopeTexts(const nlohmann::json& claims, size_t max_scopes, std::vector<std::string>* texts) {
   const auto it = claims.find("oa_sync_scopes");
   if (it == claims.end()) return false;
   if (it->is_array()) {
-    if (it->size() > kMaxScopes) return false;
+    if (it->size() > max_scopes) return false;
     for (const auto& scope : *it) {
       if (!scope.is_string()) return false;
       AddTrimmed(scope.get_ref<const std::string&>(), texts);
@@ -52,7 +50,7 @@ bool ReadScopeTexts(const nlohmann::json& claims, std::vector<std::string>* text
   if (!it->is_string()) return false;
   std::string_view text = it->get_ref<const std::string&>();
   for (size_t i = 0; !text.empty(); ++i) {
-    if (i == kMaxScopes) return false;
+    if (i == max_scopes) return false;
     const size_t comma = text.find(',');
     AddTrimmed(text.substr(0, comma), texts);
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
@@ -68,9 +66,9 @@ std::optional<ScopeSet::Pattern> ReadScope(const nlohmann::json& claims, std::st
   return ScopeSet::Pattern{std::move(*expanded), is_prefix};
 }
 
-bool ReadScopes(const nlohmann::json& claims, ScopeSet* scopes) {
+bool ReadScopes(const nlohmann::json& claims, size_t max_scopes, ScopeSet* scopes) {
   std::vector<std::string> texts;
-  if (!ReadScopeTexts(claims, &texts)) return false;
+  if (!ReadScopeTexts(claims, max_scopes, &texts)) return false;
   for (const std::string& text : texts) {
     if (auto pattern = ReadScope(claims, text)) scopes->Add(std::move(*pattern));
   }

@@ -25,11 +25,11 @@ std::optional<std::string> DecodePart(std::string_view text) {
   return Base64Decode(text);
 }
 
-TokenFault Split(std::string_view token, TokenParts* parts) {
+TokenFault Split(std::string_view token, size_t max_bytes, TokenParts* parts) {
   if (token.empty()) return TokenFault::kMissingToken;
   const size_t first = token.find('.');
   const size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
-  if (token.size() > kMaxTokenBytes || second == std::string_view::npos ||
+  if (token.size() > max_bytes || second == std::string_view::npos ||
       token.find('.', second + 1) != std::string_view::npos || first == 0 || second == first + 1 ||
       second + 1 == token.size()) {
     return TokenFault::kInvalidTokenFormat;
@@ -92,7 +92,8 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   const auto not_before = TimeClaim(claims, "nbf");
   const auto subject = claims.find("sub");
   if (!expires || !issued || (has_not_before && !not_before) || subject == claims.end() || !subject->is_string() ||
-      subject->get_ref<const std::string&>().empty() || (!policy.is_identity && !ReadScopes(claims, &grant->scopes))) {
+      subject->get_ref<const std::string&>().empty() ||
+      (!policy.is_identity && !ReadScopes(claims, policy.max_scopes, &grant->scopes))) {
     return TokenFault::kInvalidClaims;
   }
   if (*expires <= now) return TokenFault::kTokenExpired;
@@ -144,7 +145,8 @@ const char* TokenFaultName(TokenFault fault) {
 TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) const {
   const auto refuse = [](TokenFault fault) { return TokenResult{fault, nullptr}; };
   TokenParts parts;
-  if (const TokenFault fault = Split(token, &parts); fault != TokenFault::kNone) return refuse(fault);
+  if (const TokenFault fault = Split(token, policy_.max_token_bytes, &parts); fault != TokenFault::kNone)
+    return refuse(fault);
   const auto keys = keys_->Get();
   const VerifyKey* key = nullptr;
   const TokenFault header_fault = CheckHeader(parts.header, *keys, policy_.algorithms, &key);
@@ -159,7 +161,7 @@ TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) co
   TokenResult result{TokenFault::kNone, std::move(grant)};
   if (policy_.is_identity) {
     result.user_id = ClaimText(claims, "oa_user_id").value_or("");
-    if (claims.contains("oa_sync_scopes") && !ReadScopeTexts(claims, &result.scopes)) {
+    if (claims.contains("oa_sync_scopes") && !ReadScopeTexts(claims, policy_.max_scopes, &result.scopes)) {
       return refuse(TokenFault::kInvalidClaims);
     }
   }

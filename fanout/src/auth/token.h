@@ -16,9 +16,6 @@
 
 namespace oasync {
 
-// A longer text is no token.
-inline constexpr size_t kMaxTokenBytes = 8192;
-
 // What oa_claims_version must be.
 inline constexpr char kClaimsVersion[] = "oa_sync_claims_v1";
 
@@ -47,7 +44,9 @@ const char* TokenFaultName(TokenFault fault);
 struct TokenPolicy {
   std::string issuer;
   std::string audience;
-  int64_t max_age_s = 900;    // from iat
+  int64_t max_age_s = 900;  // from iat
+  size_t max_token_bytes = 8192;
+  size_t max_scopes = 256;
   int64_t clock_skew_s = 30;  // iat and nbf may be this far ahead; exp has no leeway
   AlgorithmSet algorithms = AlgorithmSet::All();
   // An application's own token, which only says who somebody is: oa_claims_version, jti and scopes are not asked for.

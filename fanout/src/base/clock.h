@@ -13,6 +13,8 @@ class Clock {
   virtual int64_t SteadyMs() const = 0;
   // Unix milliseconds: for token times.
   virtual int64_t WallMs() const = 0;
+  // Unix microseconds: against commit times.
+  virtual int64_t WallMicros() const { return WallMs() * 1000; }
 };
 
 // The machine's clocks. Thread-safe.
@@ -23,6 +25,7 @@ class SystemClock final : public Clock {
         .count();
   }
   int64_t WallMs() const override { return WallUs() / 1000; }
+  int64_t WallMicros() const override { return WallUs(); }
   static int64_t WallUs() {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();

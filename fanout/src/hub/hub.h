@@ -19,6 +19,7 @@
 #include "hub/topic.h"
 #include "source.h"
 #include "wire/batch.h"
+#include "wire/compatibility.h"
 
 namespace oasync {
 
@@ -27,6 +28,7 @@ struct SessionLimits {
   uint32_t max_topics = 256;
   uint32_t max_outstanding_requests = 8;  // that wait for the database
   uint32_t max_requests_per_second = 50;  // refilled; twice as many at once
+  uint32_t max_waiting_answers = 64;      // then no more requests are read
   int64_t heartbeat_interval_ms = 15000;
   int64_t token_warning_ms = 30000;
   int64_t token_grace_ms = 10000;
@@ -35,6 +37,7 @@ struct SessionLimits {
 struct HubOptions {
   BatchLimits batch;
   SessionLimits session;
+  CompatibilityGate gate;
   size_t window_events = 2048;  // per topic
   size_t window_bytes = 4194304;
   uint32_t replay_page_events = 1000;  // in one journal read

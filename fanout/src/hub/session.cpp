@@ -99,6 +99,10 @@ bool Session::TakeRateToken(const PhoenixMessage& message) {
 }
 
 void Session::Join(const PhoenixMessage& message) {
+  if (const auto refusal = JudgeCompatibility(hub_.options().gate, message.payload)) {
+    hub_.environment().shared.denials.Add((*refusal)["code"].get_ref<const std::string&>());
+    return ReplyTo(message, false, *refusal);
+  }
   auto parsed = ParseJoin(message.payload);
   if (!parsed.ok()) {
     hub_.environment().shared.denials.Add("bad_subscription");

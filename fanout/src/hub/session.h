@@ -55,7 +55,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool HasControlFrames() const { return !control_.empty(); }
   bool HasFrames() const { return HasControlFrames() || ready_.first != nullptr; }
   // False while so many answers wait to be sent that no more questions should be read.
-  bool WantsInput() const { return control_.size() < kMaxControlFrames; }
+  bool WantsInput() const { return control_.size() < hub_.options().session.max_waiting_answers; }
   // Heartbeats and token times. Returns when it wants to be called next (steady milliseconds).
   int64_t OnTimer();
 
@@ -72,7 +72,6 @@ class Session : public std::enable_shared_from_this<Session> {
   const Grant& grant() const { return *grant_; }
 
  private:
-  static constexpr size_t kMaxControlFrames = 64;
   static constexpr uint32_t kReplaySlots = 2;  // journal reads under way and pages held, over all topics
 
   // A line of subscriptions, linked through Subscription::next.

@@ -13,17 +13,16 @@
 namespace oasync {
 namespace {
 
-constexpr int kBacklog = 4096;
 constexpr double kPauseSeconds = 0.1;
 constexpr int kAcceptsAtOnce = 64;  // then the loop serves others
 
-int Bind(const addrinfo& address, bool shared) {
+int Bind(const addrinfo& address, uint32_t backlog, bool shared) {
   const int fd = socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address.ai_protocol);
   if (fd < 0) return -1;
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (shared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-  if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, kBacklog) == 0) return fd;
+  if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, static_cast<int>(backlog)) == 0) return fd;
   const int error = errno;
   close(fd);
   errno = error;
@@ -40,7 +39,7 @@ uint16_t BoundPort(int fd) {
 
 }  // namespace
 
-int OpenListeningSocket(const std::string& host, uint16_t* port, bool shared, std::string* error) {
+int OpenListeningSocket(const std::string& host, uint16_t* port, uint32_t backlog, bool shared, std::string* error) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -52,7 +51,7 @@ int OpenListeningSocket(const std::string& host, uint16_t* port, bool shared, st
     return -1;
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  const int fd = Bind(*addresses, shared);
+  const int fd = Bind(*addresses, backlog, shared);
   if (fd < 0) {
     *error = "cannot listen on " + host + ":" + std::to_string(*port) + ": " + std::strerror(errno);
     return -1;

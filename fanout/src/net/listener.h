@@ -11,7 +11,7 @@ namespace oasync {
 
 // Opens a listening socket. With `shared`, several may be opened on the same address and the kernel spreads connections
 // over them. `*port` is 0 for any free one and is set to the one bound. Returns the descriptor, or -1 and *error.
-int OpenListeningSocket(const std::string& host, uint16_t* port, bool shared, std::string* error);
+int OpenListeningSocket(const std::string& host, uint16_t* port, uint32_t backlog, bool shared, std::string* error);
 
 // Accepts on a loop's thread until it is stopped. When the process is out of descriptors it pauses: the connection that
 // cannot be taken stays readable, and accepting again at once would turn the loop into a busy one.

@@ -13,8 +13,6 @@ namespace oasync {
 namespace {
 
 constexpr int64_t kHubTickMs = 100;
-// Sockets over the limit that are still accepted, to be told 503, and for probes and metrics.
-constexpr uint32_t kSpareSockets = 256;
 
 }  // namespace
 
@@ -89,7 +87,7 @@ std::string Loop::Create() {
   info.retry_and_idle_policy = &kNoRetryPolicy;
   info.timeout_secs = static_cast<unsigned int>(shared_.config.handshake_timeout_ms / 1000 + 1);
   info.keepalive_timeout = 5;
-  info.max_http_header_data = 8192;
+  info.max_http_header_data = static_cast<unsigned short>(shared_.config.max_header_bytes);
   context_ = lws_create_context(&info);
   if (context_ == nullptr) return "libwebsockets could not create a context";
   vhost_ = lws_get_vhost_by_name(context_, "default");
@@ -159,7 +157,8 @@ void Loop::FlushSoon(Socket* socket) {
 
 void Loop::Accept(int fd) {
   counters_.accepted.Add();
-  if (shared_.sockets.load(std::memory_order_relaxed) >= shared_.config.max_connections + kSpareSockets) {
+  if (shared_.sockets.load(std::memory_order_relaxed) >=
+      shared_.config.max_connections + shared_.config.spare_connections) {
     shared_.metrics.shared.denials.Add("too_many_sockets");
     close(fd);
     return;

@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -118,6 +119,17 @@ void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families)
   families->push_back(std::move(silence));
 }
 
+// Every limit and time that is a number, so that a graph can show how near to it the server is.
+MetricFamily Limits(const std::vector<Setting>& settings) {
+  MetricFamily family = Family("setting", "Settings in effect that are numbers", MetricType::Gauge);
+  for (const Setting& setting : settings) {
+    if (setting.is_number && !setting.is_secret) {
+      AddValue(&family, std::strtod(setting.value.c_str(), nullptr), "name", setting.name.substr(2));
+    }
+  }
+  return family;
+}
+
 }  // namespace
 
 std::string RenderMetrics(const MetricsSources& sources) {
@@ -152,6 +164,7 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
   families.push_back(CommitToSocket(sources));
   AddTail(sources, &families);
+  if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));
   for (const auto& extra : sources.extras()) {
     families.push_back(Family(extra.name, extra.help, extra.gauge ? MetricType::Gauge : MetricType::Counter));
     AddValue(&families.back(), extra.value);

@@ -8,6 +8,7 @@
 
 #include "base/counters.h"
 #include "hub/router.h"
+#include "settings.h"
 
 namespace oasync {
 
@@ -23,6 +24,7 @@ struct MetricsSources {
     double value;
   };
   std::function<std::vector<Extra>()> extras;
+  const std::vector<Setting>* settings = nullptr;  // in effect
   // Microseconds since the tail last heard from the database; negative when it never did.
   std::function<int64_t()> tail_silence_us;
 };

@@ -24,8 +24,6 @@ constexpr int kFramesAtOnce = 4;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
-// How long what is to be sent before a close frame, and that frame, may take.
-constexpr int64_t kCloseMs = 5000;
 }  // namespace
 
 Socket::Socket(Loop& loop) : loop_(loop), last_input_ms_(NowMs()) {
@@ -189,7 +187,7 @@ void Socket::Close(uint16_t code, std::string_view reason) {
   if (close_code_ != 0) return;
   close_code_ = code;
   close_reason_ = reason.data();  // always a literal
-  close_at_ms_ = NowMs() + kCloseMs;
+  close_at_ms_ = NowMs() + loop_.shared().config.close_timeout_ms;
   loop_.wheel().Arm(this, close_at_ms_);
   WantWrite();
 }

@@ -15,7 +15,7 @@ class JournalReader::Request {
   Request(std::string key, TimePoint deadline) : key(std::move(key)), deadline(deadline) {}
   virtual ~Request() = default;
   virtual PgStatus Run(JournalSession& session) = 0;
-  virtual void Answer(std::string error) = 0;
+  virtual void Answer(std::string error, std::string sqlstate = {}) = 0;
 
   const std::string key;
   const TimePoint deadline;
@@ -33,8 +33,9 @@ class JournalReader::TypedRequest : public Request {
   }
   void Join(Done done) { done_.push_back(std::move(done)); }
   PgStatus Run(JournalSession& session) override { return work_(session, deadline, &result_.value); }
-  void Answer(std::string error) override {
+  void Answer(std::string error, std::string sqlstate) override {
     result_.error = std::move(error);
+    result_.sqlstate = std::move(sqlstate);
     if (!result_.ok()) result_.value = T{};
     for (size_t i = 0; i + 1 < done_.size(); ++i) done_[i](result_);
     done_.back()(std::move(result_));
@@ -56,13 +57,14 @@ class JournalReader::Worker {
         backoff_(reader->options_.reconnect_min, reader->options_.reconnect_max) {}
 
   void Run() {
-    Connect();  // ahead of the first request; a failure is tried again
+    if (reader_.options_.connect_early) Connect();  // a failure is tried again
     while (const auto request = reader_.Take()) Serve(*request);
   }
 
  private:
   void Serve(Request& request) {
     std::string error;
+    sqlstate_.clear();
     try {
       error = Obtain(request);
     } catch (const std::exception& e) {
@@ -70,9 +72,9 @@ class JournalReader::Worker {
       error = std::string("internal error: ") + e.what();
       spdlog::error("{}: {}", reader_.options_.name, error);
     }
-    if (!error.empty()) reader_.stats_->journal_errors.fetch_add(1, std::memory_order_relaxed);
+    if (!error.empty()) reader_.CountErrors(1);
     try {
-      request.Answer(std::move(error));
+      request.Answer(std::move(error), std::move(sqlstate_));
     } catch (const std::exception& e) {
       spdlog::error("{}: a callback threw: {}", reader_.options_.name, e.what());
     }
@@ -87,7 +89,7 @@ class JournalReader::Worker {
       }
       PgStatus status = request.Run(session_);
       if (status.ok()) {
-        reader_.stats_->journal_reads.fetch_add(1, std::memory_order_relaxed);
+        (reader_.stats_->*reader_.options_.answered).fetch_add(1, std::memory_order_relaxed);
         if (session_.epoch() == reader_.board_->current()) return {};
         // The answer is of another history than what is being delivered; ask again over a new connection.
         session_.Close();
@@ -96,8 +98,11 @@ class JournalReader::Worker {
         continue;
       }
       last_error_ = status.message;
+      not_yet_ = status.not_yet;
       if (status.fault == PgFault::kConnection) Lost(status.message);
-      if (status.fault != PgFault::kConnection || Clock::now() >= request.deadline) return last_error_;
+      if (status.fault == PgFault::kConnection && Clock::now() < request.deadline) continue;
+      sqlstate_ = std::move(status.sqlstate);
+      return last_error_;
     }
   }
 
@@ -115,6 +120,7 @@ class JournalReader::Worker {
       return true;
     }
     last_error_ = status.ok() ? "the server is behind in epochs (a former primary?)" : status.message;
+    not_yet_ = status.not_yet;
     session_.Close();
     if (!down_ && status.fault != PgFault::kStopped) {
       spdlog::warn("{}: cannot connect, trying on: {}", reader_.options_.name, last_error_);
@@ -133,6 +139,8 @@ class JournalReader::Worker {
   // Waits before the next attempt; false when stopping.
   bool Pause(TimePoint deadline) {
     const TimePoint now = Clock::now();
+    // What is starting is asked at a steady pace, and what is away ever more seldom.
+    if (not_yet_) backoff_.Reset();
     const TimePoint until = std::min(deadline, now + backoff_.Next());
     pollfd stop{reader_.stop_.fd(), POLLIN, 0};
     return poll(&stop, 1, PollTimeout(now, until, 60'000)) <= 0;
@@ -143,6 +151,8 @@ class JournalReader::Worker {
   JournalSession session_;
   Backoff backoff_;
   std::string last_error_ = "not connected";
+  std::string sqlstate_;  // of the answer that is being given
+  bool not_yet_ = false;
   bool down_ = false;
   bool connected_once_ = false;
 };
@@ -208,9 +218,13 @@ void JournalReader::Expire(TimePoint now) {
       queue_.pop_front();
     }
   }
-  stats_->journal_errors.fetch_add(expired.size() + rejected.size(), std::memory_order_relaxed);
+  CountErrors(expired.size() + rejected.size());
   for (const auto& request : rejected) request->Answer("too many reads are waiting for the database");
   for (const auto& request : expired) request->Answer("no answer from the database in time");
+}
+
+void JournalReader::CountErrors(size_t count) {
+  (stats_->*options_.failed).fetch_add(count, std::memory_order_relaxed);
 }
 
 template <typename T>
@@ -291,6 +305,15 @@ void JournalReader::Horizon(bool assign, HorizonCallback done) {
       {},
       [assign](JournalSession& session, TimePoint deadline, XactHorizon* horizon) {
         return session.Horizon(assign, deadline, horizon);
+      },
+      std::move(done));
+}
+
+void JournalReader::Ask(std::string key, Question question, AskCallback done) {
+  Submit<PgResultRef>(
+      std::move(key),
+      [question = std::move(question)](JournalSession& session, TimePoint deadline, PgResultRef* result) {
+        return session.Ask(question, deadline, result);
       },
       std::move(done));
 }

@@ -6,6 +6,7 @@
 // Callbacks run on a thread of the pool, or on the caller of Expire() or Stop().
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -34,6 +35,10 @@ struct JournalReaderOptions {
   Millis reconnect_min{100};
   Millis reconnect_max{3000};
   size_t max_queued = 10'000;
+  bool connect_early = true;  // before the first request
+  // What the answers and the errors are counted in.
+  std::atomic<uint64_t> PgSourceStats::*answered = &PgSourceStats::journal_reads;
+  std::atomic<uint64_t> PgSourceStats::*failed = &PgSourceStats::journal_errors;
   // Called by a thread of the pool each time it has connected, before it answers anything over that connection.
   std::function<void()> on_connect = [] {};
 };
@@ -46,6 +51,7 @@ struct PollAnswer {
 };
 
 using PollCallback = std::function<void(ReadResult<PollAnswer>)>;
+using AskCallback = std::function<void(ReadResult<PgResultRef>)>;
 using HorizonCallback = std::function<void(ReadResult<XactHorizon>)>;
 
 class JournalReader {
@@ -65,6 +71,8 @@ class JournalReader {
   void After(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes, EventsCallback done);
   void Poll(std::vector<TopicCursor> cursors, uint32_t max_events, uint64_t max_bytes, PollCallback done);
   void Horizon(bool assign, HorizonCallback done);
+  // A question of another kind; a non-empty key, one per kind and parameters, lets equal ones be answered together.
+  void Ask(std::string key, Question question, AskCallback done);
   // Ends a backend of ours.
   void Terminate(int backend_pid, std::function<void()> done);
 
@@ -82,6 +90,7 @@ class JournalReader {
   void Submit(std::string key, std::function<PgStatus(JournalSession&, TimePoint, T*)> work,
               std::function<void(ReadResult<T>)> done);
   std::unique_ptr<Request> Take();  // waits; null when stopping
+  void CountErrors(size_t count);
 
   const JournalReaderOptions options_;
   EpochBoard* const board_;

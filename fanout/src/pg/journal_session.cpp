@@ -17,9 +17,21 @@ constexpr char kApplicationName[] = "oa-sync-fanout journal";
 // Any topic does: an unknown one is answered with the database's epoch.
 constexpr char kEpochProbe[] = "oa_sync.epoch";
 constexpr size_t kMaxTopicBytes = 160;
+// How often what the extension lacks is looked for again: it may be updated, and rights granted, at any time.
+constexpr Millis kExtrasInterval{10'000};
+constexpr int kSerializationAttempts = 4;
+constexpr char kStaleCursor[] = "55000";
 constexpr uint64_t kMaxInt8 = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
 
 int64_t ToInt8(uint64_t value) { return static_cast<int64_t>(std::min(value, kMaxInt8)); }
+
+TopicPolicy PolicyOf(const PGresult* result, int row) {
+  TopicPolicy policy;
+  policy.replay_budget = UnsignedField(result, row, 4).value_or(0);
+  const std::string_view tier = Field(result, row, 5);
+  policy.qos = tier == "hot" ? QosTier::kHot : tier == "cold" ? QosTier::kCold : QosTier::kWarm;
+  return policy;
+}
 
 std::string EventLimit(uint32_t max_events) {
   return BinaryInt4(static_cast<int32_t>(std::min<uint32_t>(max_events, std::numeric_limits<int32_t>::max())));
@@ -43,29 +55,30 @@ PgStatus JournalSession::Malformed(const char* what) {
 PgStatus JournalSession::Connect(Conninfo* info, int statement_timeout_ms, TimePoint deadline) {
   PgStatus status = connection_.Connect(info, kApplicationName, deadline);
   if (!status.ok()) return status;
-  // jit would compile the poll over many topics for longer than it runs. synchronous_commit: Horizon() commits an
-  // empty transaction, which nothing has to wait for.
+  // jit would compile the poll over many topics for longer than it runs.
   status = connection_.Execute("SET statement_timeout = " + std::to_string(statement_timeout_ms) +
-                                   "; SET jit = off; SET synchronous_commit = off;"
-                                   " SET default_transaction_isolation = 'read committed'",
+                                   "; SET jit = off; SET default_transaction_isolation = 'read committed'",
                                deadline, nullptr);
+  asked_.clear();
+  if (status.ok()) status = FindSchema(deadline);
+  if (status.ok()) status = LookForExtras(deadline);
+  if (status.ok()) status = PrepareAll(deadline);
   if (!status.ok()) return status;
-  std::string schema;
-  status = FindSchema(deadline, &schema);
-  if (!status.ok()) return status;
-  status = LookForHistories(schema, deadline);
-  if (!status.ok()) return status;
-  status = PrepareAll(schema, deadline);
-  if (!status.ok()) return status;
+  if (!extras_.histories) {
+    spdlog::warn(
+        "{}.sync_topic_histories is not there or not granted: a failover will reset every subscriber (update the "
+        "extension, or grant by sync_grant_reader)",
+        schema_);
+  }
   std::vector<TopicState> states;
   status = Heads({kEpochProbe}, deadline, &states);
   if (status.ok()) epoch_ = states.front().epoch;
   return status;
 }
 
-PgStatus JournalSession::FindSchema(TimePoint deadline, std::string* quoted) {
+PgStatus JournalSession::FindSchema(TimePoint deadline) {
   if (!configured_schema_.empty()) {
-    *quoted = QuoteIdentifier(configured_schema_);
+    schema_ = QuoteIdentifier(configured_schema_);
     return {};
   }
   PgResult result;
@@ -78,57 +91,94 @@ PgStatus JournalSession::FindSchema(TimePoint deadline, std::string* quoted) {
     Close();
     return {PgFault::kServer, "the extension oa_sync is not installed in this database"};
   }
-  *quoted = QuoteIdentifier(std::string(Field(result.get(), 0, 0)));
+  schema_ = QuoteIdentifier(std::string(Field(result.get(), 0, 0)));
   return {};
 }
 
-// An extension of 0.1.0, or a role that was granted its functions only, has no histories to tell.
-PgStatus JournalSession::LookForHistories(const std::string& schema, TimePoint deadline) {
-  std::string function = schema + ".sync_topic_histories(text[])";
-  for (size_t at = 0; (at = function.find('\'', at)) != std::string::npos; at += 2) function.insert(at, 1, '\'');
+PgStatus JournalSession::LookForExtras(TimePoint deadline) {
+  const auto may_call = [this](const std::string& function) {
+    std::string name = schema_ + "." + function;
+    for (size_t at = 0; (at = name.find('\'', at)) != std::string::npos; at += 2) name.insert(at, 1, '\'');
+    return "coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('" + name + "'), 'EXECUTE'), false)";
+  };
   PgResult result;
   PgStatus status = connection_.Execute(
-      "SELECT pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('" + function + "'), 'EXECUTE')", deadline,
+      "SELECT " + may_call("sync_topic_histories(text[])") + ", " + may_call("sync_policy_of(text)"), deadline,
       &result);
   if (!status.ok()) return status;
-  has_histories_ = PQntuples(result.get()) == 1 && Field(result.get(), 0, 0) == "t";
-  if (!has_histories_) {
-    spdlog::warn(
-        "{} is not there or not granted: a failover will reset every subscriber (update the extension, or "
-        "grant by sync_grant_reader)",
-        schema + ".sync_topic_histories");
-  }
+  if (PQntuples(result.get()) != 1) return Malformed("has_function_privilege");
+  extras_ = {Field(result.get(), 0, 0) == "t", Field(result.get(), 0, 1) == "t"};
+  next_look_ = Clock::now() + kExtrasInterval;
   return {};
 }
 
-PgStatus JournalSession::PrepareAll(const std::string& schema, TimePoint deadline) {
+// The extension may be updated, or the role granted more, while this session is open.
+PgStatus JournalSession::LookAgainForExtras(TimePoint deadline) {
+  const Extras before = extras_;
+  PgStatus status = LookForExtras(deadline);
+  if (!status.ok() || extras_ == before) return status;
+  status = connection_.Execute("DEALLOCATE heads", deadline, nullptr);
+  if (status.ok()) status = PrepareHeads(deadline);
+  if (!status.ok()) Close();  // its statement and extras_ may not agree
+  return status;
+}
+
+PgStatus JournalSession::PrepareHeads(TimePoint deadline) {
+  std::string sql = "SELECT h.head, h.floor, h.epoch, h.allocated";
+  if (extras_.policies) sql += ", p.replay_budget, p.qos_tier";
+  sql += " FROM " + schema_ + ".sync_topic_heads($1::text[]) h";
+  if (extras_.policies) sql += ", LATERAL " + schema_ + ".sync_policy_of(h.topic) p";
+  return connection_.Prepare("heads", sql, deadline);
+}
+
+PgStatus JournalSession::PrepareAll(TimePoint deadline) {
   const std::pair<const char*, std::string> statements[] = {
-      {"heads", "SELECT head, floor, epoch, allocated FROM " + schema + ".sync_topic_heads($1::text[])"},
       {"after",
-       "SELECT watermark, update FROM " + schema + ".sync_replay_updates($1::text, $2::bigint, $3::int, $4::bigint)"},
+       "SELECT watermark, update FROM " + schema_ + ".sync_replay_updates($1::text, $2::bigint, $3::int, $4::bigint)"},
       {"poll",
        "SELECT t.n, u.watermark, u.update"
        " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t(topic, after, n),"
        " LATERAL " +
-           schema + ".sync_replay_updates(t.topic, t.after, $3::int, $4::bigint) AS u"},
+           schema_ + ".sync_replay_updates(t.topic, t.after, $3::int, $4::bigint) AS u"},
+      // It may commit an empty transaction, which nothing has to wait for.
       {"horizon",
        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
-       " CASE WHEN $1::bool AND NOT pg_is_in_recovery() THEN pg_current_xact_id()::text::bigint ELSE 0 END"},
+       " CASE WHEN $1::bool AND NOT pg_is_in_recovery() THEN pg_current_xact_id()::text::bigint ELSE 0 END,"
+       " set_config('synchronous_commit', 'off', true)"},
   };
+  PgStatus status = PrepareHeads(deadline);
   for (const auto& [name, sql] : statements) {
-    PgStatus status = connection_.Prepare(name, sql, deadline);
-    if (!status.ok()) return status;
+    if (status.ok()) status = connection_.Prepare(name, sql, deadline);
   }
-  if (!has_histories_) return {};
-  return connection_.Prepare(
-      "histories", "SELECT topic, epoch, through FROM " + schema + ".sync_topic_histories($1::text[])", deadline);
+  return status;
+}
+
+PgStatus JournalSession::Ask(const Question& question, TimePoint deadline, PgResultRef* result) {
+  if (!asked_.contains(question.name)) {
+    std::string sql = question.sql;
+    for (size_t at = 0; (at = sql.find('@', at)) != std::string::npos; at += schema_.size()) {
+      sql.replace(at, 1, schema_);
+    }
+    PgStatus status = connection_.Prepare(question.name, sql, deadline);
+    if (!status.ok()) return status;
+    asked_.insert(question.name);
+  }
+  for (int attempt = 1;; ++attempt) {
+    PgResult answer;
+    PgStatus status = connection_.ExecutePrepared(question.name, question.parameters, deadline, &answer);
+    if (status.sqlstate == "40001" && attempt < kSerializationAttempts) continue;
+    if (status.ok()) *result = std::move(answer);
+    return status;
+  }
 }
 
 PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint deadline,
                                std::vector<TopicState>* states) {
   if (!std::all_of(topics.begin(), topics.end(), IsTopic)) return {PgFault::kServer, "not a topic"};
   PgResult result;
-  PgStatus status = connection_.ExecutePrepared("heads", {BinaryTextArray(topics)}, deadline, &result);
+  PgStatus status;
+  if (!(extras_.histories && extras_.policies) && Clock::now() >= next_look_) status = LookAgainForExtras(deadline);
+  if (status.ok()) status = connection_.ExecutePrepared("heads", {BinaryTextArray(topics)}, deadline, &result);
   if (!status.ok()) return status;
   if (PQntuples(result.get()) != static_cast<int>(topics.size())) return Malformed("sync_topic_heads");
   states->clear();
@@ -141,6 +191,7 @@ PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint
     const auto allocated = UnsignedField(result.get(), row, 3);
     if (!head || !floor || !epoch || !allocated) return Malformed("sync_topic_heads");
     states->push_back({topics[i], *head, *floor, *epoch, *allocated});
+    if (extras_.policies) states->back().policy = PolicyOf(result.get(), row);
   }
   return {};
 }
@@ -148,10 +199,14 @@ PgStatus JournalSession::Heads(const std::vector<std::string>& topics, TimePoint
 PgStatus JournalSession::Histories(const std::vector<std::string>& topics, TimePoint deadline,
                                    std::vector<std::vector<SharedHistory>>* histories) {
   histories->assign(topics.size(), {});
-  if (!has_histories_) return {};
   if (!std::all_of(topics.begin(), topics.end(), IsTopic)) return {PgFault::kServer, "not a topic"};
-  PgResult result;
-  PgStatus status = connection_.ExecutePrepared("histories", {BinaryTextArray(topics)}, deadline, &result);
+  PgStatus status;
+  if (!extras_.histories) status = LookAgainForExtras(deadline);
+  if (!status.ok() || !extras_.histories) return status;
+  PgResultRef result;
+  status = Ask(
+      {"histories", "SELECT topic, epoch, through FROM @.sync_topic_histories($1::text[])", {BinaryTextArray(topics)}},
+      deadline, &result);
   if (!status.ok()) return status;
   // Rows come in the order of the topics, several for one topic or none.
   size_t at = 0;
@@ -173,9 +228,11 @@ PgStatus JournalSession::After(const std::string& topic, uint64_t after, uint32_
   PgStatus status = connection_.ExecutePrepared(
       "after", {topic, BinaryInt8(ToInt8(after)), EventLimit(max_events), BinaryInt8(ToInt8(max_bytes))}, deadline,
       &result);
+  events->clear();
+  // The cursor is below the floor: there is nothing to be had, and whoever asks for the floor sees why.
+  if (status.sqlstate == kStaleCursor) return {};
   if (!status.ok()) return status;
   const int rows = PQntuples(result.get());
-  events->clear();
   events->reserve(static_cast<size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     std::string error;

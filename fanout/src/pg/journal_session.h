@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "../source.h"
@@ -36,6 +37,13 @@ struct XactHorizon {
   uint64_t assigned = 0;        // an id above those of all transactions begun before; 0 unless asked for
 };
 
+// A question that is asked in one statement. Parameters and results are in binary format.
+struct Question {
+  const char* name = nullptr;  // of the prepared statement: one per text
+  const char* sql = nullptr;   // "@" stands for the extension's schema
+  std::vector<std::string> parameters{};
+};
+
 class JournalSession {
  public:
   // `schema`: empty to use that of the extension.
@@ -60,19 +68,34 @@ class JournalSession {
                 std::vector<TopicRun>* runs, uint64_t* undecodable);
   // `assign`: take a transaction id of our own (not on a standby: there it stays 0).
   PgStatus Horizon(bool assign, TimePoint deadline, XactHorizon* horizon);
+  // Prepares the question's statement when it is asked for the first time over this connection: a function that is not
+  // there fails it with 42883, and nothing else. A serialization failure (40001) is asked again a few times.
+  PgStatus Ask(const Question& question, TimePoint deadline, PgResultRef* result);
   // Ends another backend of the same role.
   PgStatus Terminate(int backend_pid, TimePoint deadline);
 
  private:
-  PgStatus FindSchema(TimePoint deadline, std::string* quoted);
-  PgStatus LookForHistories(const std::string& schema, TimePoint deadline);
-  PgStatus PrepareAll(const std::string& schema, TimePoint deadline);
+  // What an extension of an earlier version, or a role with the rights of one, does not have.
+  struct Extras {
+    bool histories = false;
+    bool policies = false;
+    bool operator==(const Extras&) const = default;
+  };
+
+  PgStatus FindSchema(TimePoint deadline);
+  PgStatus LookForExtras(TimePoint deadline);
+  PgStatus LookAgainForExtras(TimePoint deadline);
+  PgStatus PrepareAll(TimePoint deadline);
+  PgStatus PrepareHeads(TimePoint deadline);
   PgStatus Malformed(const char* what);
 
   PgConnection connection_;
   const std::string configured_schema_;
+  std::string schema_;  // quoted
   uint64_t epoch_ = 0;
-  bool has_histories_ = false;
+  Extras extras_;
+  TimePoint next_look_{};                  // for what is missing of them
+  std::unordered_set<std::string> asked_;  // names of questions that are prepared
 };
 
 }  // namespace oasync::pg

@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 namespace oasync::pg {
@@ -12,6 +14,23 @@ namespace {
 
 void OnNotice(void*, const PGresult* result) {
   spdlog::debug("postgres notice: {}", OneLine(PQresultErrorMessage(result)));
+}
+
+std::string Sqlstate(const PGresult* result) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  return state == nullptr ? std::string() : state;
+}
+
+// admin_shutdown, crash_shutdown, cannot_connect_now: the server says goodbye.
+bool IsServerGoing(std::string_view sqlstate) {
+  return sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03";
+}
+
+// What a prepared statement meets whose functions or tables are not what they were, and what nobody expects.
+bool MayBeOutdated(std::string_view sqlstate) {
+  const std::string_view sqlclass = sqlstate.substr(0, 2);
+  return sqlclass == "0A" || sqlclass == "26" || sqlclass == "3F" || sqlclass == "XX" ||
+         (sqlclass == "42" && sqlstate != "42501");
 }
 
 }  // namespace
@@ -27,8 +46,27 @@ PgConnHandle StartConnection(const Conninfo& info, const std::string& applicatio
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   PgConnHandle conn(PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0));
-  if (conn != nullptr) PQsetNoticeReceiver(conn.get(), OnNotice, nullptr);
+  if (conn == nullptr) return conn;
+  PQsetNoticeReceiver(conn.get(), OnNotice, nullptr);
+  // The only way to the SQLSTATE of a refused connection: see ConnectError().
+  PQsetErrorVerbosity(conn.get(), PQERRORS_VERBOSE);
   return conn;
+}
+
+std::string ConnectError(PGconn* conn, bool* not_yet) {
+  // libpq's own messages are English, because this process never sets a locale. The last two are what it finds when
+  // target_session_attrs asks for a primary and there are standbys only, of which one may be on its way.
+  static constexpr const char* kNotYet[] = {"57P01: ", "57P02: ", "57P03: ", "session is read-only",
+                                            "server is in hot standby mode"};
+  std::string line = OneLine(PQerrorMessage(conn));
+  *not_yet = std::any_of(std::begin(kNotYet), std::end(kNotYet),
+                         [&](const char* sign) { return line.find(sign) != std::string::npos; });
+  // What else the verbosity brings, the place in the server's source, helps nobody.
+  for (size_t at; (at = line.find(" LOCATION:")) != std::string::npos;) {
+    const size_t next = line.find(" connection to ", at);
+    line.erase(at, next == std::string::npos ? next : next - at);
+  }
+  return line;
 }
 
 std::string QuoteIdentifier(const std::string& name) {
@@ -59,6 +97,14 @@ PgStatus PgConnection::Fail(PgFault fault, std::string message) {
   return {fault, std::move(message)};
 }
 
+PgStatus PgConnection::FailToConnect() {
+  PgStatus status;
+  status.fault = PgFault::kConnection;
+  status.message = ConnectError(conn_.get(), &status.not_yet);
+  conn_.reset();
+  return status;
+}
+
 PgStatus PgConnection::Wait(short events, TimePoint deadline) {
   for (;;) {
     const TimePoint now = Clock::now();
@@ -75,15 +121,16 @@ PgStatus PgConnection::Wait(short events, TimePoint deadline) {
 PgStatus PgConnection::Connect(Conninfo* info, const std::string& application_name, TimePoint deadline) {
   conn_ = StartConnection(*info, application_name, /*replication=*/false);
   if (conn_ == nullptr) return {PgFault::kConnection, "out of memory"};
-  if (PQstatus(conn_.get()) == CONNECTION_BAD) return Fail(PgFault::kConnection, OneLine(PQerrorMessage(conn_.get())));
+  if (PQstatus(conn_.get()) == CONNECTION_BAD) return FailToConnect();
   PostgresPollingStatusType step = PGRES_POLLING_WRITING;
   while (step != PGRES_POLLING_OK) {
     const PgStatus waited = Wait(step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
     if (waited.fault == PgFault::kTimeout) info->RotateHosts();
     if (!waited.ok()) return Fail(waited.fault, waited.message);
     step = PQconnectPoll(conn_.get());
-    if (step == PGRES_POLLING_FAILED) return Fail(PgFault::kConnection, OneLine(PQerrorMessage(conn_.get())));
+    if (step == PGRES_POLLING_FAILED) return FailToConnect();
   }
+  PQsetErrorVerbosity(conn_.get(), PQERRORS_DEFAULT);
   if (PQsetnonblocking(conn_.get(), 1) != 0)
     return Fail(PgFault::kConnection, "cannot make the connection non-blocking");
   return {};
@@ -114,8 +161,12 @@ PgStatus PgConnection::Finish(bool sent, TimePoint deadline, PgResult* result) {
   if (last == nullptr) return Fail(PgFault::kConnection, "no result");
   const ExecStatusType status = PQresultStatus(last.get());
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-    const bool gone = PQstatus(conn_.get()) == CONNECTION_BAD;
-    return Fail(gone ? PgFault::kConnection : PgFault::kServer, OneLine(PQresultErrorMessage(last.get())));
+    PgStatus refused{PgFault::kServer, OneLine(PQresultErrorMessage(last.get())), Sqlstate(last.get())};
+    if (PQstatus(conn_.get()) != CONNECTION_BAD && !IsServerGoing(refused.sqlstate)) return refused;
+    refused.fault = PgFault::kConnection;
+    refused.not_yet = IsServerGoing(refused.sqlstate);
+    conn_.reset();
+    return refused;
   }
   if (result != nullptr) *result = std::move(last);
   return {};
@@ -141,9 +192,11 @@ PgStatus PgConnection::ExecutePrepared(const char* name, const std::vector<std::
     lengths.push_back(static_cast<int>(parameter.size()));
   }
   const std::vector<int> formats(parameters.size(), 1);
-  return Finish(PQsendQueryPrepared(conn_.get(), name, static_cast<int>(parameters.size()), values.data(),
-                                    lengths.data(), formats.data(), /*resultFormat=*/1) == 1,
-                deadline, result);
+  PgStatus status = Finish(PQsendQueryPrepared(conn_.get(), name, static_cast<int>(parameters.size()), values.data(),
+                                               lengths.data(), formats.data(), /*resultFormat=*/1) == 1,
+                           deadline, result);
+  if (MayBeOutdated(status.sqlstate)) Close();
+  return status;
 }
 
 }  // namespace oasync::pg

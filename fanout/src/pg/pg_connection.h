@@ -1,6 +1,7 @@
 // PgConnection: one libpq connection used by one thread, never blocking past a deadline or a stop signal.
 //
-// Every wait is a poll(2) on the socket and on the stop descriptor. After a failed call the connection is closed.
+// Every wait is a poll(2) on the socket and on the stop descriptor. After a failed call the connection is closed,
+// unless the server merely refused the statement: look at open().
 #pragma once
 
 #include <libpq-fe.h>
@@ -26,12 +27,16 @@ struct PgResultClear {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 using PgResult = std::unique_ptr<PGresult, PgResultClear>;
+using PgResultRef = std::shared_ptr<PGresult>;
 
 // Begins a connection without blocking (name resolution excepted: libpq has no other way). Null only without memory.
 PgConnHandle StartConnection(const Conninfo& info, const std::string& application_name, bool replication);
 
 // An error of libpq as one line: PQerrorMessage or the result's, trimmed; never holds a password.
 std::string OneLine(const char* message);
+
+// Why a connection that was being established failed, as one line; `not_yet` as in PgStatus.
+std::string ConnectError(PGconn* conn, bool* not_yet);
 
 // An SQL identifier in double quotes.
 std::string QuoteIdentifier(const std::string& name);
@@ -47,7 +52,10 @@ enum class PgFault : uint8_t {
 
 struct PgStatus {
   PgFault fault = PgFault::kNone;
-  std::string message;  // one line; empty on success
+  std::string message{};   // one line; empty on success
+  std::string sqlstate{};  // the server's, when it gave one
+  // The server is there but starting, stopping or being promoted: worth asking again soon.
+  bool not_yet = false;
   bool ok() const { return fault == PgFault::kNone; }
 };
 
@@ -64,7 +72,8 @@ class PgConnection {
   // Runs one statement without parameters, text results.
   PgStatus Execute(const std::string& sql, TimePoint deadline, PgResult* result);
   PgStatus Prepare(const char* name, const std::string& sql, TimePoint deadline);
-  // Runs a prepared statement; parameters and results are in binary format.
+  // Runs a prepared statement; parameters and results are in binary format. Closes the connection when the statement
+  // may be out of date (the extension was dropped, moved or updated): a new one prepares it anew.
   PgStatus ExecutePrepared(const char* name, const std::vector<std::string>& parameters, TimePoint deadline,
                            PgResult* result);
 
@@ -73,6 +82,7 @@ class PgConnection {
   PgStatus Wait(short events, TimePoint deadline);
   PgStatus Finish(bool sent, TimePoint deadline, PgResult* result);
   PgStatus Fail(PgFault fault, std::string message);
+  PgStatus FailToConnect();
 
   const int stop_fd_;
   PgConnHandle conn_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conninfo.h"
+#include "database_reader.h"
 #include "epoch_board.h"
 #include "journal_reader.h"
 #include "mailbox.h"
@@ -32,6 +33,7 @@ pg::JournalReaderOptions ReaderOptions(const PgSourceOptions& options, const pg:
   reader.read_timeout = Millis(options.read_timeout_ms);
   reader.reconnect_min = Millis(options.reconnect_min_ms);
   reader.reconnect_max = Millis(options.reconnect_max_ms);
+  reader.max_queued = options.max_queued_reads;
   return reader;
 }
 
@@ -45,13 +47,18 @@ class PgSource::Impl {
         subscribers_(ReaderOptions(options, conninfo_, "journal", std::max(options.journal_readers, 1)), &board_,
                      &stats_),
         reader_(TailReaderOptions(options), &board_, &stats_),
-        tail_(options, conninfo_, &sink, &reader_, &subscribers_, &mailbox_, &board_, &stats_) {}
+        database_(ReaderOptions(options, conninfo_, {}, 1), options.document_readers, &board_, &stats_),
+        tail_(options, conninfo_, &sink, &reader_, &mailbox_, &board_, &stats_, [this](pg::TimePoint now) {
+          subscribers_.Expire(now);
+          database_.Expire(now);
+        }) {}
 
   ~Impl() { Stop(); }
 
   void Start() {
     subscribers_.Start();
     reader_.Start();
+    database_.Start();
     tail_.Start();
   }
 
@@ -61,11 +68,13 @@ class PgSource::Impl {
     if (tail_.abandoned_backend() != 0) EndAbandonedBackend(tail_.abandoned_backend());
     reader_.Stop();
     subscribers_.Stop();
+    database_.Stop();
     mailbox_.Close();
   }
 
   pg::Mailbox& mailbox() { return mailbox_; }
   pg::JournalReader& subscribers() { return subscribers_; }
+  pg::DatabaseReader& database() { return database_; }
   pg::TailLoop& tail() { return tail_; }
   const PgSourceStats& stats() const { return stats_; }
 
@@ -101,6 +110,7 @@ class PgSource::Impl {
   pg::EpochBoard board_;
   pg::JournalReader subscribers_;
   pg::JournalReader reader_;
+  pg::DatabaseReader database_;
   pg::TailLoop tail_;
   bool stopped_ = false;
 };
@@ -141,5 +151,21 @@ void PgSource::ReadAfter(const std::string& topic, uint64_t after, uint32_t max_
                          EventsCallback done) {
   impl_->subscribers().After(topic, after, max_events, max_bytes, std::move(done));
 }
+
+void PgSource::ReadSnapshot(SnapshotQuestion question, DocumentCallback done) {
+  impl_->database().ReadSnapshot(std::move(question), std::move(done));
+}
+
+void PgSource::ReadDocument(std::string topic, std::string doc_key, DocumentCallback done) {
+  impl_->database().ReadDocument(topic, std::move(doc_key), std::move(done));
+}
+
+void PgSource::ReadRevocations(RevocationsCallback done) { impl_->database().ReadRevocations(std::move(done)); }
+
+void PgSource::Revoke(std::vector<Revocation> revocations, DoneCallback done) {
+  impl_->database().Revoke(revocations, std::move(done));
+}
+
+void PgSource::EmitCanary(DoneCallback done) { impl_->database().EmitCanary(std::move(done)); }
 
 }  // namespace oasync

@@ -1,7 +1,8 @@
-// PgSource: the Source that reads PostgreSQL with the oa_sync extension.
+// PgSource: the Source and the Database that are PostgreSQL with the oa_sync extension.
 //
 // Owns every thread and connection of the database side: one tail thread (live events), one connection for the
-// tail's own journal reads, and `journal_readers` threads for the reads that subscribers ask for. Live events come
+// tail's own journal reads, `journal_readers` threads for the reads that subscribers ask for, `document_readers` for
+// snapshots and documents, and one for the server's own commands (connected when first used). Live events come
 // from a temporary logical slot when there is one and from the journal while there is none; the sink sees one
 // dense, ordered stream per followed topic either way. A lost connection, a crashed or promoted server and a
 // dropped slot cost latency only.
@@ -12,17 +13,20 @@
 #include <memory>
 #include <string>
 
+#include "../database.h"
 #include "../source.h"
 
 namespace oasync {
 
 struct PgSourceOptions {
-  std::string conninfo;        // libpq connection string or URI; several hosts as libpq allows
-  int journal_readers = 2;     // threads (one connection each) for ReadHeads and ReadAfter
-  int journal_poll_ms = 100;   // how often the journal is asked while there is no live slot
-  int gap_wait_ms = 100;       // how long a live gap waits before the journal is asked
-  bool tail_auto = true;       // false: never use a logical slot
-  int reconnect_min_ms = 100;  // first pause between attempts to connect; doubles up to the next
+  std::string conninfo;              // libpq connection string or URI; several hosts as libpq allows
+  int journal_readers = 2;           // threads (one connection each) for ReadHeads and ReadAfter
+  int document_readers = 1;          // the same for ReadSnapshot and ReadDocument
+  size_t max_queued_reads = 10'000;  // in each of the pools; more are answered with an error
+  int journal_poll_ms = 100;         // how often the journal is asked while there is no live slot
+  int gap_wait_ms = 100;             // how long a live gap waits before the journal is asked
+  bool tail_auto = true;             // false: never use a logical slot
+  int reconnect_min_ms = 100;        // first pause between attempts to connect; doubles up to the next
   int reconnect_max_ms = 3000;
   int read_timeout_ms = 10000;  // a read is answered within about this, with an error if need be
   std::string schema;           // empty: that of the extension oa_sync
@@ -34,6 +38,8 @@ struct PgSourceStats {
   std::atomic<uint64_t> reconnects{0};         // connections lost and to be established again
   std::atomic<uint64_t> journal_reads{0};      // queries of the journal and of heads that the server answered
   std::atomic<uint64_t> journal_errors{0};     // reads that ended in an error result
+  std::atomic<uint64_t> database_answers{0};   // snapshots, documents and commands that the server answered
+  std::atomic<uint64_t> database_errors{0};    // those that ended in an error
   std::atomic<uint64_t> events{0};             // events handed to the sink, voids included
   std::atomic<uint64_t> stream_messages{0};    // updates received from the slot, unfollowed topics included
   std::atomic<uint64_t> gaps_filled{0};        // live events that had to be read from the journal while on the slot
@@ -46,7 +52,7 @@ struct PgSourceStats {
   std::atomic<uint8_t> tail_mode{0};           // a TailMode
 };
 
-class PgSource : public Source {
+class PgSource : public Source, public Database {
  public:
   // `sink` must outlive Stop(). Nothing is done before Start().
   PgSource(const PgSourceOptions& options, EventSink& sink);
@@ -71,6 +77,12 @@ class PgSource : public Source {
   void ReadHistories(std::vector<std::string> topics, HistoriesCallback done) override;
   void ReadAfter(const std::string& topic, uint64_t after, uint32_t max_events, uint64_t max_bytes,
                  EventsCallback done) override;
+
+  void ReadSnapshot(SnapshotQuestion question, DocumentCallback done) override;
+  void ReadDocument(std::string topic, std::string doc_key, DocumentCallback done) override;
+  void ReadRevocations(RevocationsCallback done) override;
+  void Revoke(std::vector<Revocation> revocations, DoneCallback done) override;
+  void EmitCanary(DoneCallback done) override;
 
  private:
   class Impl;

@@ -50,14 +50,14 @@ const char* ModeName(TailMode mode) {
 }  // namespace
 
 TailLoop::TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, EventSink* sink, JournalReader* reader,
-                   JournalReader* subscribers, Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats)
+                   Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats, std::function<void(TimePoint)> on_turn)
     : use_slot_(options.tail_auto),
       sink_(*sink),
       reader_(*reader),
-      subscribers_(*subscribers),
       mailbox_(*mailbox),
       board_(*board),
       stats_(*stats),
+      on_turn_(std::move(on_turn)),
       order_(OrderLimits(options)),
       journal_(
           TailOptions(options), &order_, reader, board, [this](Task task) { mailbox_.Post(std::move(task)); }, stats,
@@ -110,7 +110,7 @@ void TailLoop::Turn() {
   heads_.Tick(now, epoch_);
   journal_.Tick(now);
   reader_.Expire(now);
-  subscribers_.Expire(now);
+  on_turn_(now);
   Deliver();
   SetMode(now);
   stats_.held_events.store(order_.held_events(), std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,10 +27,10 @@ namespace oasync::pg {
 
 class TailLoop {
  public:
-  // `reader` answers only to this loop; `subscribers` is merely ticked (JournalReader::Expire). `mailbox` is read by
-  // this loop alone. Everything must outlive Stop().
+  // `reader` answers only to this loop; `on_turn` is called every turn, for what has to be done now and then.
+  // `mailbox` is read by this loop alone. Everything must outlive Stop().
   TailLoop(const PgSourceOptions& options, const Conninfo& conninfo, EventSink* sink, JournalReader* reader,
-           JournalReader* subscribers, Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats);
+           Mailbox* mailbox, EpochBoard* board, PgSourceStats* stats, std::function<void(TimePoint)> on_turn);
   ~TailLoop();  // stops
 
   void Start();
@@ -60,10 +61,10 @@ class TailLoop {
   const bool use_slot_;
   EventSink& sink_;
   JournalReader& reader_;
-  JournalReader& subscribers_;
   Mailbox& mailbox_;
   EpochBoard& board_;
   PgSourceStats& stats_;
+  const std::function<void(TimePoint)> on_turn_;
 
   std::vector<EventRef> out_;  // to be delivered at the end of this turn
   TopicOrder order_;

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,8 +22,20 @@ namespace oasync::pgtest {
 
 namespace {
 
-constexpr char kBin[] = "/usr/lib/postgresql/15/bin/";
-constexpr char kExtensionControl[] = "/usr/share/postgresql/15/extension/oa_sync.control";
+// A directory of the installation that $PG_CONFIG, or the pg_config in PATH, belongs to.
+std::string Directory(const std::string& which) {
+  const char* program = std::getenv("PG_CONFIG");
+  const std::string command = std::string(program == nullptr ? "pg_config" : program) + " --" + which;
+  const std::unique_ptr<FILE, int (*)(FILE*)> output(popen(command.c_str(), "r"), pclose);
+  std::string line(4096, '\0');
+  if (output == nullptr || std::fgets(line.data(), static_cast<int>(line.size()), output.get()) == nullptr) {
+    throw std::runtime_error("no answer of " + command);
+  }
+  line.resize(line.find_first_of(std::string("\n\0", 2)));
+  return line + "/";
+}
+
+std::string Program(const std::string& name) { return Directory("bindir") + name; }
 
 // Starts a program as the server's user, output appended to `log`.
 pid_t Spawn(std::vector<std::string> arguments, const std::string& log) {
@@ -56,7 +69,7 @@ std::string Tail(const std::string& path) {
 
 // Later minor versions load only output plugins that are listed.
 bool PluginsAreListed() {
-  std::ifstream in("/usr/share/postgresql/15/postgresql.conf.sample");
+  std::ifstream in(Directory("sharedir") + "postgresql.conf.sample");
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   return text.find("output_plugin_libraries") != std::string::npos;
 }
@@ -93,9 +106,9 @@ TestCluster::TestCluster(const std::vector<std::string>& settings) {
       throw std::runtime_error("no user postgres to run the server as");
     }
   }
-  const int status = WaitFor(Spawn({std::string(kBin) + "initdb", "-D", Path("data"), "-U", "postgres", "-A", "trust",
-                                    "-E", "UTF8", "--locale=C.UTF-8", "-N"},
-                                   Path("initdb.log")));
+  const int status = WaitFor(Spawn(
+      {Program("initdb"), "-D", Path("data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"},
+      Path("initdb.log")));
   if (status != 0) throw std::runtime_error("initdb failed:\n" + Tail(Path("initdb.log")));
   std::ofstream config(Path("data/postgresql.conf"), std::ios::app);
   config << "listen_addresses = ''\nunix_socket_directories = '" << directory_
@@ -116,11 +129,11 @@ TestCluster::~TestCluster() {
 std::string TestCluster::conninfo() const { return "host=" + directory_ + " user=postgres dbname=postgres"; }
 
 void TestCluster::Start() {
-  postmaster_ = Spawn({std::string(kBin) + "postgres", "-D", Path("data")}, Path("server.log"));
+  postmaster_ = Spawn({Program("postgres"), "-D", Path("data")}, Path("server.log"));
   const bool ready = Eventually([this] {
     if (waitpid(postmaster_, nullptr, WNOHANG) == postmaster_) {
       // After a crash the shared memory is in use until the last old backend has noticed.
-      postmaster_ = Spawn({std::string(kBin) + "postgres", "-D", Path("data")}, Path("server.log"));
+      postmaster_ = Spawn({Program("postgres"), "-D", Path("data")}, Path("server.log"));
     }
     return PQping(conninfo().c_str()) == PQPING_OK;
   });
@@ -161,6 +174,6 @@ bool Eventually(const std::function<bool()>& condition, std::chrono::seconds lim
   return true;
 }
 
-bool ExtensionInstalled() { return std::filesystem::exists(kExtensionControl); }
+bool ExtensionInstalled() { return std::filesystem::exists(Directory("sharedir") + "extension/oa_sync.control"); }
 
 }  // namespace oasync::pgtest

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 namespace oasync {
 namespace {
@@ -27,6 +29,20 @@ TEST(Config, Defaults) {
   EXPECT_EQ(result.config->hub.session.heartbeat_interval_ms, 15000);
   EXPECT_TRUE(result.config->tail_auto);
   EXPECT_FALSE(result.config->log_json);
+  EXPECT_FALSE(result.config->hub.gate.enabled);
+}
+
+TEST(Config, CompatibilityGate) {
+  const auto result = ReadWith({"--compatibility-gate", "on", "--protocol-version", "v2,v1", "--max-schema-version",
+                                "3", "--min-client-build-id", "20260101T000000Z"});
+  ASSERT_TRUE(result.config) << result.message;
+  const CompatibilityGate& gate = result.config->hub.gate;
+  EXPECT_TRUE(gate.enabled);
+  EXPECT_EQ(gate.protocol_versions, (std::vector<std::string>{"v2", "v1"}));
+  EXPECT_EQ(gate.min_schema_version, 1u);
+  EXPECT_EQ(gate.max_schema_version, 3u);
+  EXPECT_EQ(gate.min_client_build_id, "20260101T000000Z");
+  EXPECT_EQ(gate.max_client_build_id, "");
 }
 
 TEST(Config, Values) {
@@ -53,6 +69,11 @@ TEST(Config, BadOnesAreOneLineAndExitCodeTwo) {
            {"--log-level", "loud"},
            {"--max-batch-bytes", "8192"},
            {"--reconnect-min-ms", "5000"},
+           {"--compatibility-gate", "maybe"},
+           {"--min-client-build-id", "2026"},
+           {"--max-client-build-id", "today"},
+           {"--min-client-build-id", "20260102T000000Z", "--max-client-build-id", "20260101T000000Z"},
+           {"--min-schema-version", "2"},
            {"--config", "/nonexistent.toml"},
            {"positional"},
        }) {
@@ -120,6 +141,27 @@ TEST(Config, File) {
   std::fclose(file);
   EXPECT_EQ(ReadWith({"--config", path.c_str()}).exit_code, 2);
   std::remove(path.c_str());
+}
+
+TEST(Config, PrintsSettingsWithoutTheRequiredOnes) {
+  const auto json = Read({"--print-settings=json", "--database=hush"});
+  EXPECT_EQ(json.exit_code, 0);
+  const auto list = nlohmann::json::parse(json.message);
+  for (const auto& one : list) EXPECT_FALSE(one["meaning"].get<std::string>().empty()) << one["name"];
+  EXPECT_EQ(json.message.find("hush"), std::string::npos);
+  const auto markdown = Read({"--print-settings", "markdown"});
+  EXPECT_NE(markdown.message.find("| `--max-frame-bytes` | 65536 | 256 to 16777216 | restart |"), std::string::npos);
+  EXPECT_EQ(Read({"--print-settings", "xml"}).exit_code, 2);
+}
+
+TEST(Config, KnowsWhatIsInEffect) {
+  const auto result = ReadWith({"--max-batch-events", "10", "--loops", "3"});
+  ASSERT_TRUE(result.config) << result.message;
+  EXPECT_EQ(ChangedSettings(result.config->settings),
+            "--loops 3, --database set, --jwt-keyring k.json, --max-batch-events 10");
+  const auto loops = std::find_if(result.config->settings.begin(), result.config->settings.end(),
+                                  [](const Setting& setting) { return setting.name == "--loops"; });
+  EXPECT_EQ(loops->value, std::to_string(result.config->loops));
 }
 
 }  // namespace

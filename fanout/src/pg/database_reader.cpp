@@ -1,0 +1,172 @@
+#include "database_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "pg_binary.h"
+
+namespace oasync::pg {
+
+namespace {
+
+constexpr char kSnapshotSql[] = "SELECT @.sync_snapshot_json($1::text, $2::int, nullif($3::text, ''), $4::bigint)";
+constexpr char kDocumentSql[] = "SELECT @.sync_document_json($1::text, $2::text)";
+constexpr char kRevocationsSql[] =
+    "SELECT kind, value, reason,"
+    " CASE WHEN isfinite(expires_at) THEN ceil(extract(epoch FROM expires_at))::bigint ELSE 0 END"
+    " FROM @.sync_active_revocations()";
+// Durable when it is answered, also where the database's default is not to wait.
+constexpr char kRevokeSql[] =
+    "SELECT @.sync_revoke(r.kind, r.value, r.reason, r.expires_at),"
+    " CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
+    " FROM (SELECT kind, array_agg(value) AS value, reason,"
+    " CASE expires WHEN 0 THEN 'infinity' ELSE to_timestamp(expires) END AS expires_at"
+    " FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS u(kind, value, reason, expires)"
+    " GROUP BY kind, reason, expires) r";
+constexpr char kCanarySql[] = "SELECT @.sync_canary()";
+
+constexpr char kDataCorrupted[] = "XX001";
+
+const char* KindName(Revocation::Kind kind) {
+  switch (kind) {
+    case Revocation::Kind::kSession:
+      return "session";
+    case Revocation::Kind::kDevice:
+      return "device";
+    case Revocation::Kind::kToken:
+      break;
+  }
+  return "jti";
+}
+
+std::optional<Revocation::Kind> KindOf(std::string_view name) {
+  for (const auto kind : {Revocation::Kind::kSession, Revocation::Kind::kDevice, Revocation::Kind::kToken}) {
+    if (name == KindName(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+std::string Int8Of(uint64_t value) {
+  return BinaryInt8(static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max())));
+}
+
+std::string Int4Of(uint32_t value) {
+  return BinaryInt4(static_cast<int32_t>(std::min<uint32_t>(value, std::numeric_limits<int32_t>::max())));
+}
+
+// One field of bytes.
+AskCallback AnswerBody(DocumentCallback done) {
+  return [done = std::move(done)](ReadResult<PgResultRef> result) {
+    DocumentAnswer answer;
+    answer.sqlstate = std::move(result.sqlstate);
+    answer.error = std::move(result.error);
+    if (answer.ok() && PQntuples(result.value.get()) == 1) {
+      answer.body = std::string(Field(result.value.get(), 0, 0));
+    } else if (answer.ok()) {
+      answer.error = "unexpected answer";
+      answer.sqlstate = kDataCorrupted;
+    }
+    done(std::move(answer));
+  };
+}
+
+AskCallback AnswerDone(DoneCallback done) {
+  return [done = std::move(done)](const ReadResult<PgResultRef>& result) { done({result.sqlstate, result.error}); };
+}
+
+RevocationAnswer ReadRows(const PGresult* rows) {
+  RevocationAnswer answer;
+  for (int row = 0; row < PQntuples(rows); ++row) {
+    const auto kind = KindOf(Field(rows, row, 0));
+    const auto expires = ParseBinaryInt(Field(rows, row, 3));
+    // A kind of a later version: that this server cannot act on it must be known, not passed over.
+    if (!kind || !expires) return {{kDataCorrupted, "a revocation of an unknown kind"}, {}};
+    answer.revocations.push_back({*kind, std::string(Field(rows, row, 1)), std::string(Field(rows, row, 2)), *expires});
+  }
+  return answer;
+}
+
+JournalReaderOptions PoolOptions(JournalReaderOptions options, const char* name, int threads) {
+  options.name = name;
+  options.threads = threads;
+  options.connect_early = false;
+  options.answered = &PgSourceStats::database_answers;
+  options.failed = &PgSourceStats::database_errors;
+  return options;
+}
+
+}  // namespace
+
+DatabaseReader::DatabaseReader(const JournalReaderOptions& options, int document_threads, EpochBoard* board,
+                               PgSourceStats* stats)
+    : documents_(PoolOptions(options, "documents", std::max(document_threads, 1)), board, stats),
+      commands_(PoolOptions(options, "commands", 1), board, stats) {}
+
+void DatabaseReader::Start() {
+  documents_.Start();
+  commands_.Start();
+}
+
+void DatabaseReader::Stop() {
+  documents_.Stop();
+  commands_.Stop();
+}
+
+void DatabaseReader::Expire(TimePoint now) {
+  documents_.Expire(now);
+  commands_.Expire(now);
+}
+
+void DatabaseReader::ReadSnapshot(SnapshotQuestion question, DocumentCallback done) {
+  // Topics have no '|', and the token comes last.
+  std::string key = "snapshot|" + question.topic + '|' + std::to_string(question.max_documents) + '|' +
+                    std::to_string(question.max_bytes) + '|' + question.page_token;
+  if (!IsTopic(question.topic)) key.clear();  // the server will say so
+  documents_.Ask(std::move(key),
+                 {"snapshot",
+                  kSnapshotSql,
+                  {std::move(question.topic), Int4Of(question.max_documents), std::move(question.page_token),
+                   Int8Of(question.max_bytes)}},
+                 AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadDocument(const std::string& topic, std::string doc_key, DocumentCallback done) {
+  std::string key = "document|" + topic + '|' + doc_key;
+  if (!IsTopic(topic)) key.clear();
+  documents_.Ask(std::move(key), {"document", kDocumentSql, {topic, std::move(doc_key)}}, AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadRevocations(RevocationsCallback done) {
+  commands_.Ask(
+      {}, {"revocations", kRevocationsSql, {}}, [done = std::move(done)](const ReadResult<PgResultRef>& result) {
+        done(result.ok() ? ReadRows(result.value.get()) : RevocationAnswer{{result.sqlstate, result.error}, {}});
+      });
+}
+
+void DatabaseReader::Revoke(const std::vector<Revocation>& revocations, DoneCallback done) {
+  std::vector<std::string> kinds;
+  std::vector<std::string> values;
+  std::vector<std::string> reasons;
+  std::vector<int64_t> expirations;
+  for (const Revocation& revocation : revocations) {
+    kinds.emplace_back(KindName(revocation.kind));
+    values.push_back(revocation.value);
+    reasons.push_back(revocation.reason);
+    expirations.push_back(std::max<int64_t>(revocation.expires_at_s, 0));
+  }
+  commands_.Ask(
+      {},
+      {"revoke",
+       kRevokeSql,
+       {BinaryTextArray(kinds), BinaryTextArray(values), BinaryTextArray(reasons), BinaryInt8Array(expirations)}},
+      AnswerDone(std::move(done)));
+}
+
+void DatabaseReader::EmitCanary(DoneCallback done) {
+  commands_.Ask({}, {"canary", kCanarySql, {}}, AnswerDone(std::move(done)));
+}
+
+}  // namespace oasync::pg

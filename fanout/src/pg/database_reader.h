@@ -1,0 +1,36 @@
+// DatabaseReader: snapshots, documents, revocations and the canary, as the Database interface asks for them.
+//
+// Two pools of connections of their own, so that neither large snapshots nor a revocation that waits for a lock delay
+// the replays: one for documents, and one connection for the short commands of the server itself. Threads as in
+// JournalReader, whose requests these are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../database.h"
+#include "journal_reader.h"
+
+namespace oasync::pg {
+
+class DatabaseReader {
+ public:
+  // `board` and `stats` must outlive it. Of the options, name, threads, connect_early and the counters are set here.
+  DatabaseReader(const JournalReaderOptions& options, int document_threads, EpochBoard* board, PgSourceStats* stats);
+
+  void Start();
+  void Stop();
+  void Expire(TimePoint now);
+
+  void ReadSnapshot(SnapshotQuestion question, DocumentCallback done);
+  void ReadDocument(const std::string& topic, std::string doc_key, DocumentCallback done);
+  void ReadRevocations(RevocationsCallback done);
+  void Revoke(const std::vector<Revocation>& revocations, DoneCallback done);
+  void EmitCanary(DoneCallback done);
+
+ private:
+  JournalReader documents_;
+  JournalReader commands_;
+};
+
+}  // namespace oasync::pg

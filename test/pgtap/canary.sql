@@ -1,0 +1,24 @@
+-- sync_canary: an event a second at most, for readers without any right on the journal.
+\ir include/setup.sql
+SELECT plan(9);
+SELECT is(runtime.sync_canary(), true, 'the first is emitted');
+SELECT is(t.events('oa_sync.canary'), ARRAY['1 upsert canary 1 {}'], 'on its topic');
+SELECT is(runtime.sync_canary(), false, 'the next is not, a moment later');
+SELECT is((SELECT head FROM runtime.sync_topic_heads('{oa_sync.canary}')), 1::bigint, 'and takes no watermark');
+SELECT pg_sleep(1.1) \g /dev/null
+SELECT is(runtime.sync_canary(), true, 'after a second it is');
+SET synchronous_commit = on;
+BEGIN;
+SELECT pg_sleep(1.1), runtime.sync_canary() \g /dev/null
+COMMIT;
+SELECT is(current_setting('synchronous_commit'), 'on', 'the session''s settings stay');
+CREATE ROLE canary_reader;
+SELECT runtime.sync_grant_reader('canary_reader') \g /dev/null
+SET ROLE canary_reader;
+SELECT lives_ok('SELECT runtime.sync_canary()', 'who reads may call it');
+SELECT throws_ok($$SELECT runtime.sync_emit('oa_sync.canary', 'k', 1, '1')$$, '42501', NULL, 'and emit nothing else');
+RESET ROLE;
+SELECT runtime.sync_revoke_reader('canary_reader') \g /dev/null
+DROP ROLE canary_reader;
+SELECT is((SELECT array_agg(p) FROM t.journal_problems() p), NULL, 'the journal is sound');
+SELECT * FROM finish();
