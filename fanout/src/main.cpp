@@ -12,10 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "auth/authentication.h"
 #include "base/log.h"
 #include "base/ticker.h"
 #include "config.h"
 #include "hub/canary.h"
+#include "hub/revocation_feed.h"
 #include "hub/system_topics.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -27,12 +29,14 @@ namespace {
 constexpr int kExitRuntimeFailure = 1;
 constexpr int kExitBadConfiguration = 2;
 constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::milliseconds kSlowTick{1000};
 
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);  // only has the key files read again
   return signals;
 }
 
@@ -134,7 +138,42 @@ bool IsReady(const Router& router, const Canary& canary, int64_t silence_us, int
   return silence_us >= 0 && silence_us < within_ms * 1000;
 }
 
-int Serve(const Config& config, Keyring keyring) {
+AuthenticationOptions AuthOptions(const Config& config) {
+  AuthenticationOptions options;
+  options.keyring_file = config.keyring_file;
+  options.jwks_file = config.jwks_file;
+  options.tokens.issuer = config.jwt_issuer;
+  options.tokens.audience = config.jwt_audience;
+  options.tokens.max_age_s = config.jwt_max_age_s;
+  options.tokens.max_token_bytes = config.max_token_bytes;
+  options.tokens.max_scopes = config.max_scopes;
+  if (!config.jwt_algorithms.empty()) options.tokens.algorithms = {};
+  for (const std::string& name : config.jwt_algorithms) options.tokens.algorithms.Add(*FindAlgorithm(name));
+  options.token_ttl_s = config.token_ttl_s;
+  options.service_keys_file = config.service_keys_file;
+  options.identity_keyring_file = config.identity_keyring_file;
+  options.identity_jwks_file = config.identity_jwks_file;
+  options.identities = options.tokens;
+  options.identities.algorithms = AlgorithmSet::All();
+  options.identities.issuer = config.identity_issuer;
+  options.identities.audience = config.identity_audience;
+  options.identities.max_age_s = config.identity_max_age_s;
+  options.identity_scopes = config.identity_scopes;
+  options.max_revocations = config.max_revocations;
+  return options;
+}
+
+std::vector<MetricsSources::Extra> RevocationMetrics(const RevocationList& list) {
+  return {
+      {"revocations", "Revoked sessions, devices and tokens that are remembered", true,
+       static_cast<double>(list.size())},
+      {"revocations_known", "1 once the database has told what is revoked", true, list.IsKnown() ? 1.0 : 0.0},
+      {"revocations_forgotten_total", "Revocations beyond --max-revocations", false,
+       static_cast<double>(list.OverflowCount())},
+  };
+}
+
+int Serve(const Config& config) {
   uint16_t port = config.listen_port;
   std::string error;
   std::vector<int> fds = OpenSockets(config, &port, &error);
@@ -143,20 +182,24 @@ int Serve(const Config& config, Keyring keyring) {
     return kExitRuntimeFailure;
   }
   const SystemClock clock;
-  const TokenVerifier verifier(keyring, {config.jwt_issuer, config.jwt_audience, config.jwt_max_age_s,
-                                         config.max_token_bytes, config.max_scopes});
+  MetricsSources metrics;
+  Authentication auth(AuthOptions(config), clock, metrics.shared);
+  if (error = auth.Load(); !error.empty()) {
+    std::fprintf(stderr, "oa-sync-fanout: %s\n", error.c_str());
+    return kExitBadConfiguration;
+  }
   Router router;
   PgSource source(SourceOptions(config), router);
   router.SetSource(&source);
   SystemTopics system_topics(router);
   Canary canary({config.canary_interval_ms, config.ready_within_ms}, source, system_topics, clock);
 
-  MetricsSources metrics;
   metrics.router = &router;
   metrics.settings = &config.settings;
-  metrics.extras = [&source, &canary] {
+  metrics.extras = [&source, &canary, &auth] {
     std::vector<MetricsSources::Extra> extras = SourceMetrics(source.stats());
     for (auto& extra : CanaryMetrics(canary)) extras.push_back(std::move(extra));
+    for (auto& extra : RevocationMetrics(auth.revocations())) extras.push_back(std::move(extra));
     return extras;
   };
   metrics.tail_silence_us = [&source]() -> int64_t {
@@ -166,7 +209,7 @@ int Serve(const Config& config, Keyring keyring) {
   const auto ready = [&metrics, &router, &canary, &config] {
     return IsReady(router, canary, metrics.tail_silence_us(), config.ready_within_ms);
   };
-  ServerShared shared{config, verifier, clock, source, router, metrics, ready, {}, {}};
+  ServerShared shared{config, auth.verifier(), auth.revocations(), clock, source, router, metrics, ready, {}, {}};
 
   std::vector<std::unique_ptr<Loop>> loops;
   for (const int fd : fds) {
@@ -178,9 +221,18 @@ int Serve(const Config& config, Keyring keyring) {
       return kExitRuntimeFailure;
     }
   }
+  RevocationFeed revocations(source, system_topics, auth.revocations(), clock,
+                             [&loops](const std::vector<Revocation>& revoked) {
+                               for (const auto& loop : loops) loop->PostRevocations(revoked);
+                             });
   source.Start();
   system_topics.Start();
   std::optional<Ticker> ticker(std::in_place, kTick, [&canary] { canary.Tick(); });
+  std::atomic<bool> reread_keys{false};
+  std::optional<Ticker> slow_ticker(std::in_place, kSlowTick, [&] {
+    auth.Reload(reread_keys.exchange(false));
+    revocations.Tick();
+  });
   for (const auto& loop : loops) loop->Start();
   spdlog::info("version {}, {} loops, listening on {}:{}", OA_SYNC_VERSION, loops.size(), config.listen_host, port);
   spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config.settings));
@@ -191,11 +243,12 @@ int Serve(const Config& config, Keyring keyring) {
 
   const sigset_t signals = StopSignals();
   int received = 0;
-  sigwait(&signals, &received);
+  while (sigwait(&signals, &received), received == SIGHUP) reread_keys = true;
   spdlog::info("signal {}: closing", received);
   for (const auto& loop : loops) loop->BeginShutdown(config.shutdown_deadline_ms);
   for (const auto& loop : loops) loop->Join();
   ticker.reset();
+  slow_ticker.reset();
   source.Stop();
   loops.clear();
   spdlog::info("stopped");
@@ -220,10 +273,6 @@ int Main(int argc, char** argv) {
   if (const std::string error = PgSource::CheckConninfo(config.database); !error.empty()) {
     return refuse("--database", error);
   }
-  std::string error;
-  auto keyring = Keyring::Load(config.keyring_file, &error);
-  if (!keyring) return refuse("--jwt-keyring", error);
-
   SetUpLogging(config.log_level, config.log_json);
   lws_set_log_level(LLL_ERR | LLL_WARN, &LogFromLibrary);
   // Before the first thread, so that all of them inherit it: signals are taken by sigwait alone.
@@ -231,7 +280,7 @@ int Main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit(config);
-  return Serve(config, std::move(*keyring));
+  return Serve(config);
 }
 
 }  // namespace

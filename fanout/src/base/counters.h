@@ -98,9 +98,10 @@ class LabelledCounter {
 
 // Shared by all loops.
 struct SharedCounters {
-  LabelledCounter denials;  // refused upgrades, requests and topics, by reason
-  LabelledCounter stale;    // cursors refused, by reason
-  LabelledCounter closed;   // sockets closed by the server, by reason
+  LabelledCounter denials;      // refused upgrades, requests and topics, by reason
+  LabelledCounter stale;        // cursors refused, by reason
+  LabelledCounter key_reloads;  // ok, failed
+  LabelledCounter closed;       // sockets closed by the server, by reason
 };
 
 }  // namespace oasync

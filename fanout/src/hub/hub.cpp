@@ -78,6 +78,10 @@ void Hub::OnEvents(const std::vector<EventRef>& events) {
   }
 }
 
+void Hub::EndRevoked(const std::vector<Revocation>& revocations) {
+  for (Session* session : sessions_.Find(revocations)) session->EndIfRevoked();
+}
+
 void Hub::WakeSubscriptions(Topic* topic) {
   for (Subscription* subscription : topic->subscriptions) subscription->session->OnTopicAdvanced(subscription);
 }

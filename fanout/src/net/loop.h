@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -60,6 +61,8 @@ class Loop final : public LoopPort {
   // -- LoopPort
   void PostFollowing(TopicState state) override;
   void PostEvents(std::vector<EventRef> events) override;
+  // What is revoked from now on. Any thread.
+  void PostRevocations(const std::vector<Revocation>& revocations);
 
   // -- for the sockets, on the loop's thread
   ServerShared& shared() { return shared_; }
@@ -87,6 +90,8 @@ class Loop final : public LoopPort {
   TimingWheel wheel_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Hub> hub_;
+  std::mutex revoked_mutex_;
+  std::vector<Revocation> revoked_;  // not yet acted upon
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;
   std::vector<Socket*> sockets_;

@@ -162,6 +162,7 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(
       Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
+  families.push_back(Labelled("key_reloads_total", "Key files read again", "result", sources.shared.key_reloads));
   families.push_back(CommitToSocket(sources));
   AddTail(sources, &families);
   if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));

@@ -18,6 +18,7 @@ namespace oasync {
 struct ServerShared {
   const Config& config;
   const TokenVerifier& verifier;
+  const RevocationList& revocations;
   const Clock& clock;
   Source& source;
   Router& router;

@@ -105,6 +105,11 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
     answer.extra_header = "retry-after: 2\r\n";
     return answer;
   }
+  if (shared.config.refuse_without_revocations && !shared.revocations.IsKnown()) {
+    HttpAnswer answer = refuse(503, "unavailable", "revocations_unknown");
+    answer.extra_header = "retry-after: 2\r\n";
+    return answer;
+  }
   TokenResult result = shared.verifier.Verify(FindToken(request), shared.clock.WallMs() / 1000);
   if (!result.grant) return refuse(401, "unauthorized", TokenFaultName(result.fault));
   return std::move(result.grant);

@@ -204,9 +204,10 @@ class FakeSocket final : public SessionSocket {
 // A hub with its surroundings, and clients on it.
 class HubFixture {
  public:
-  explicit HubFixture(HubOptions options = {})
+  explicit HubFixture(HubOptions options = {}, const RevocationList* revocations = nullptr)
       : feed(source),
-        verifier(TestKeyring(), {"openagents", "oa-sync"}),
+        verifier(std::make_shared<Current<KeySet>>(std::make_shared<KeySet>(TestKeyring())), {"openagents", "oa-sync"},
+                 revocations),
         hub(options,
             HubEnvironment{feed, source, [this](std::function<void()> task) { tasks.push_back(std::move(task)); },
                            clock, verifier, counters, shared}) {}
