@@ -226,6 +226,7 @@ class HubFixture {
   std::unique_ptr<FakeSocket> Connect(ScopeSet scopes = {}) {
     auto grant = std::make_shared<Grant>();
     grant->subject = "user-1";
+    grant->org_id = "org1";
     grant->expires_at = clock.wall_ms / 1000 + 300;
     if (scopes.Names().empty()) scopes.Add({"", true});
     grant->scopes = std::move(scopes);
