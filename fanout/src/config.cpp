@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "auth/origin.h"
+#include "auth/token_issuer.h"
 #include "settings.h"
 
 namespace oasync {
@@ -264,10 +265,18 @@ void AddCompatibilitySettings(CLI::App* app, Config* config) {
 void AddTokenSettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Tokens and origins";
   auto& session = config->hub.session;
-  Required(Add(app, "--jwt-keyring", config->keyring_file,
-               R"(File with {"current":"k1","keys":{"k1":"<base64url secret>", ...}}. HS256; a secret has at least 32 )"
-               "bytes. Every key of the file is accepted, so that keys can be changed one after the other",
-               kGroup));
+  Reread(Add(app, "--jwt-keyring", config->keyring_file,
+             R"(File with {"current":"k1","keys":{"k1":"<base64url secret>", ...}}. HS256; a secret has at least 32 )"
+             "bytes. Every key of the file is accepted, so that keys can be changed one after the other; tokens are "
+             "made with the current one. This or --jwt-jwks is required. Read again when it changes",
+             kGroup));
+  Reread(Add(app, "--jwt-jwks", config->jwks_file,
+             "File with a JSON Web Key Set: public keys of RS256, ES256 (P-256) and EdDSA (Ed25519), each with a kid. "
+             "Read again when it changes",
+             kGroup));
+  Add(app, "--jwt-algorithms", config->jwt_algorithms, "Algorithms of tokens that are accepted; none: all four", kGroup)
+      ->delimiter(',')
+      ->check(OneOf({"HS256", "RS256", "ES256", "EdDSA"}));
   Add(app, "--jwt-issuer", config->jwt_issuer, "What iss must be", kGroup);
   Add(app, "--jwt-audience", config->jwt_audience, "What aud must be or contain", kGroup);
   AddNumber(app, "--jwt-max-age-s", config->jwt_max_age_s, 1, 31536000,
@@ -278,10 +287,40 @@ void AddTokenSettings(CLI::App* app, Config* config) {
   AddNumber(app, "--token-grace-ms", session.token_grace_ms, 0, 3600000, "So long a socket outlives its token", kGroup);
   AddNumber(app, "--token-warning-ms", session.token_warning_ms, 0, 3600000,
             "So long before its token expires a client is sent sync:error token_expired, once it has joined", kGroup);
+  AddNumber(app, "--max-revocations", config->max_revocations, 100, 10000000,
+            "Revoked sessions, devices and tokens that are remembered, some 200 bytes each; beyond them those that end "
+            "first are forgotten, with an error in the log",
+            kGroup);
+  Add(app, "--require-revocations", config->refuse_without_revocations,
+      "on: WebSockets are refused with 503 until the database has told what is revoked", kGroup)
+      ->default_str("off")
+      ->check(OneOf({"off", "on"}));
   app->add_option("--allowed-origin", config->allowed_origins,
                   "Origin whose web pages may connect; repeatable, or separated by commas. A client that sends no "
                   "Origin (every one that is no browser) may always")
       ->envname("OA_SYNC_ALLOWED_ORIGIN")
+      ->delimiter(',')
+      ->group(kGroup);
+}
+
+void AddMintingSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "Making tokens";
+  AddNumber(app, "--token-ttl-s", config->token_ttl_s, kTokenTtlMinS, kTokenTtlMaxS,
+            "Seconds a token is good for when who asks for it does not say", kGroup);
+  Reread(Add(app, "--service-keys", config->service_keys_file,
+             "File with the keys that may ask for tokens, or revoke them. Read again when it changes", kGroup));
+  Reread(Add(app, "--identity-keyring", config->identity_keyring_file,
+             "File with the secrets of identity tokens (HS256), as --jwt-keyring. Read again when it changes", kGroup));
+  Reread(Add(app, "--identity-jwks", config->identity_jwks_file,
+             "File with the public keys of identity tokens, as --jwt-jwks. Read again when it changes", kGroup));
+  Add(app, "--identity-issuer", config->identity_issuer,
+      "What iss of an identity token must be. Required with either file", kGroup);
+  Add(app, "--identity-audience", config->identity_audience, "What its aud must be or contain", kGroup);
+  AddNumber(app, "--identity-max-age-s", config->identity_max_age_s, 1, 31536000,
+            "Oldest identity token, counted from iat", kGroup);
+  app->add_option("--identity-scope", config->identity_scopes,
+                  "Scope of an identity token that has no oa_sync_scopes; repeatable, or separated by commas")
+      ->envname("OA_SYNC_IDENTITY_SCOPE")
       ->delimiter(',')
       ->group(kGroup);
 }
@@ -338,7 +377,9 @@ std::string CheckGate(const CompatibilityGate& gate) {
 // What no single option can check; empty when all is well.
 std::string CheckTogether(const Config& config) {
   if (config.database.empty()) return "--database is required";
-  if (config.keyring_file.empty()) return "--jwt-keyring is required";
+  if (config.keyring_file.empty() && config.jwks_file.empty()) return "--jwt-keyring or --jwt-jwks is required";
+  const bool has_identities = !config.identity_keyring_file.empty() || !config.identity_jwks_file.empty();
+  if (has_identities && config.identity_issuer.empty()) return "--identity-issuer is required";
   if (config.tls_certificate.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key go together";
   if (!config.admin_client_ca.empty() && config.tls_certificate.empty()) return "--admin-client-ca needs --tls-cert";
   if (config.reconnect_min_ms > config.reconnect_max_ms) return "--reconnect-min-ms is above --reconnect-max-ms";
@@ -401,6 +442,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   AddHttpSettings(&app, &config);
   AddDatabaseSettings(&app, &config, &texts.tail);
   AddTokenSettings(&app, &config);
+  AddMintingSettings(&app, &config);
   AddConnectionSettings(&app, &config, &texts);
   AddDeliverySettings(&app, &config);
   AddCompatibilitySettings(&app, &config);

@@ -31,6 +31,18 @@ struct Config {
   int64_t loop_stall_ms = 10000;
 
   std::string keyring_file;
+  std::string jwks_file;
+  std::vector<std::string> jwt_algorithms;  // empty: all
+  std::string service_keys_file;
+  std::string identity_keyring_file;
+  std::string identity_jwks_file;
+  std::string identity_issuer;
+  std::string identity_audience = "oa-sync";
+  int64_t identity_max_age_s = 3600;
+  std::vector<std::string> identity_scopes;
+  int64_t token_ttl_s = 300;
+  uint32_t max_revocations = 100000;
+  bool refuse_without_revocations = false;
   std::string jwt_issuer = "openagents";
   std::string jwt_audience = "oa-sync";
   int64_t jwt_max_age_s = 900;

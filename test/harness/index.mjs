@@ -7,6 +7,6 @@ export { Fanout } from './fanout.mjs';
 export { fanoutBinary, pgBinDir, root, sanitized } from './paths.mjs';
 export { RawSocket, RawTcp, clientFrame, upgradeRequest } from './raw.mjs';
 export { Stand, range } from './stand.mjs';
-export { Keyring, sign } from './token.mjs';
+export { KeyPairs, Keyring, sign, tokenClaims } from './token.mjs';
 export { batchFromJson, batchFromProto, integer, microseconds, now } from './updates.mjs';
 export { Hopeless, pause, waitFor, within } from './wait.mjs';

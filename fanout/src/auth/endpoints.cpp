@@ -18,7 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxRequestedScopes = 256;
 constexpr size_t kMaxScopeBytes = 256;
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxRevokedAtOnce = 1000;
@@ -86,12 +85,13 @@ bool Covers(const ScopeSet::Pattern& held, const ScopeSet::Pattern& asked) {
 
 // The scopes for the token: those asked for, each of them covered, or else all that the identity has. Nothing when
 // they may not be given. They stay as they are written: the token's verifier puts the claims in place.
-std::optional<std::vector<std::string>> ChooseScopes(const Identity& identity, const Json& body, const Json& claims) {
+std::optional<std::vector<std::string>> ChooseScopes(const Identity& identity, const Json& body, const Json& claims,
+                                                     size_t max_scopes) {
   const auto asked = body.find("scopes");
   if (asked == body.end() || asked->is_null()) {
     return identity.scopes.empty() ? std::nullopt : std::optional(identity.scopes);
   }
-  if (!asked->is_array() || asked->empty() || asked->size() > kMaxRequestedScopes) return std::nullopt;
+  if (!asked->is_array() || asked->empty() || asked->size() > max_scopes) return std::nullopt;
   std::vector<ScopeSet::Pattern> held;
   for (const std::string& scope : identity.scopes) {
     if (auto pattern = ReadScope(claims, scope)) held.push_back(std::move(*pattern));
@@ -138,8 +138,8 @@ std::string TokenBody(const IssuedToken& issued, const TokenIssuer& issuer, cons
                 {"expires_in", issued.expires_at - issued.issued_at},
                 {"issued_at", issued.issued_at},
                 {"expires_at", issued.expires_at},
-                {"issuer", issuer.issuer()},
-                {"audience", issuer.audience()},
+                {"issuer", issuer.policy().issuer},
+                {"audience", issuer.policy().audience},
                 {"subject", identity.subject},
                 {"org_id", or_null(identity.org_id)},
                 {"claims_version", kClaimsVersion},
@@ -195,13 +195,13 @@ ApiAnswer TokenEndpoint::Answer(const ApiRequest& request) const {
       revocations_->Find(identity.session_id, wanted.device_id, identity.token_id, now_s).has_value()) {
     return refuse(401, "unauthenticated", "the session or the device is revoked", "token_revoked");
   }
-  auto scopes = ChooseScopes(identity, opened.body, ClaimsOf(identity, wanted.device_id));
+  auto scopes = ChooseScopes(identity, opened.body, ClaimsOf(identity, wanted.device_id), issuer_.policy().max_scopes);
   if (!scopes) return refuse(422, "invalid_scope", "a list of scopes that the identity has");
   wanted.scopes = std::move(*scopes);
   const auto issued = issuer_.Issue(identity, wanted, now_s);
   if (!issued) return refuse(503, "sync_token_unavailable", "there is no key to sign with");
-  if (issued->token.size() > kMaxTokenBytes) {
-    return refuse(422, "invalid_scope", "too many scopes for one token of 8 KiB");
+  if (issued->token.size() > issuer_.policy().max_token_bytes) {
+    return refuse(422, "invalid_scope", "more scopes than one token holds");
   }
   return {200, TokenBody(*issued, issuer_, identity, wanted.scopes)};
 }

@@ -21,4 +21,12 @@ struct Grant {
 };
 using GrantRef = std::shared_ptr<const Grant>;
 
+// Whether a socket that was opened with `first` may go on with `next`: the same somebody, of the same organization. A
+// session or device that it has, it keeps; otherwise a new token would be a way around their revocation.
+inline bool ContinuesAs(const Grant& first, const Grant& next) {
+  const auto keeps = [](const std::string& had, const std::string& has) { return had.empty() || had == has; };
+  return first.subject == next.subject && first.org_id == next.org_id && keeps(first.session_id, next.session_id) &&
+         keeps(first.device_id, next.device_id);
+}
+
 }  // namespace oasync

@@ -103,7 +103,8 @@ bool KeySet::AddJwks(std::string_view text, std::vector<std::string>* warnings, 
     std::string reason;
     auto key = MakeKey(jwk, *algorithm, &reason);
     if (!key) {
-      *error = name + ": " + reason;
+      *error = name;
+      error->append(": ").append(reason);
       return false;
     }
     if (!keys_.emplace(*kid, std::move(*key)).second) {

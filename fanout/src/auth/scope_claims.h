@@ -15,7 +15,7 @@ namespace oasync {
 std::optional<std::string> ClaimText(const nlohmann::json& claims, std::string_view name);
 
 // `oa_sync_scopes`, a list or a comma-separated string, as written, without the white space around each. False if the
-// claim is missing, malformed, or holds more than `max_scopes`.
+// claim is missing, malformed, or has more than `max_scopes`.
 bool ReadScopeTexts(const nlohmann::json& claims, size_t max_scopes, std::vector<std::string>* texts);
 
 // The scope with the claims in place: {claim} stands for that claim's value. Nothing when a claim is missing or a brace

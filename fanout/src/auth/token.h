@@ -16,9 +16,6 @@
 
 namespace oasync {
 
-// A longer text is no token.
-inline constexpr size_t kMaxTokenBytes = 8192;
-
 // What oa_claims_version must be.
 inline constexpr char kClaimsVersion[] = "oa_sync_claims_v1";
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "auth/token.h"
 #include "base/base64.h"
 
 namespace oasync {
@@ -58,8 +57,8 @@ std::optional<IssuedToken> TokenIssuer::Issue(const Identity& identity, const To
   issued.issued_at = now_unix_s;
   issued.expires_at = now_unix_s + request.ttl_s;
   nlohmann::json claims = ClaimsOf(identity, request);
-  claims["iss"] = issuer_;
-  claims["aud"] = audience_;
+  claims["iss"] = policy_.issuer;
+  claims["aud"] = policy_.audience;
   claims["iat"] = issued.issued_at;
   claims["nbf"] = issued.issued_at;
   claims["exp"] = issued.expires_at;

@@ -9,6 +9,7 @@
 
 #include "auth/identity.h"
 #include "auth/key_set.h"
+#include "auth/token.h"
 #include "base/current.h"
 
 namespace oasync {
@@ -34,25 +35,21 @@ struct IssuedToken {
 // Signs with HS256 and the keyring's current key. Thread-safe.
 class TokenIssuer {
  public:
-  TokenIssuer(std::shared_ptr<const Current<KeySet>> keys, std::string issuer, std::string audience,
+  // The policy is that of who verifies: it says whose tokens they are, for whom, and how large they may be.
+  TokenIssuer(std::shared_ptr<const Current<KeySet>> keys, TokenPolicy policy,
               int64_t default_ttl_s = kTokenTtlDefaultS)
-      : keys_(std::move(keys)),
-        issuer_(std::move(issuer)),
-        audience_(std::move(audience)),
-        default_ttl_s_(default_ttl_s) {}
+      : keys_(std::move(keys)), policy_(std::move(policy)), default_ttl_s_(default_ttl_s) {}
 
   // Nothing when there is no key to sign with. REQUIRES: request.ttl_s within the bounds above.
   std::optional<IssuedToken> Issue(const Identity& identity, const TokenRequest& request, int64_t now_unix_s) const;
 
   bool CanSign() const;
-  const std::string& issuer() const { return issuer_; }
-  const std::string& audience() const { return audience_; }
+  const TokenPolicy& policy() const { return policy_; }
   int64_t default_ttl_s() const { return default_ttl_s_; }
 
  private:
   const std::shared_ptr<const Current<KeySet>> keys_;
-  const std::string issuer_;
-  const std::string audience_;
+  const TokenPolicy policy_;
   const int64_t default_ttl_s_;
 };
 

@@ -113,6 +113,7 @@ struct SharedCounters {
   LabelledCounter closed;       // sockets closed by the server, by reason
   LabelledCounter http;         // HTTP answers, by "route status"
   LabelledCounter tls_reloads;  // ok, failed
+  LabelledCounter key_reloads;  // ok, failed
 };
 
 }  // namespace oasync

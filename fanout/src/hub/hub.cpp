@@ -97,6 +97,10 @@ void Hub::OnLost(const std::string& name) {
   WakeSubscriptions(topic);
 }
 
+void Hub::EndRevoked(const std::vector<Revocation>& revocations) {
+  for (Session* session : sessions_.Find(revocations)) session->EndIfRevoked();
+}
+
 void Hub::WakeSubscriptions(Topic* topic) {
   for (Subscription* subscription : topic->subscriptions) subscription->session->OnTopicAdvanced(subscription);
 }

@@ -19,6 +19,7 @@
 #include "base/counters.h"
 #include "hub/admission.h"
 #include "hub/page_cache.h"
+#include "hub/session_index.h"
 #include "hub/topic.h"
 #include "source.h"
 #include "wire/batch.h"
@@ -98,7 +99,11 @@ class Hub {
   // Retries, lingering topics. To be called every 100 ms or so.
   void Tick();
 
+  // Ends the sessions that stand on what is revoked. The list that the verifier looks into has it already.
+  void EndRevoked(const std::vector<Revocation>& revocations);
+
   // -- from the sessions
+  SessionIndex& sessions() { return sessions_; }
   // The topic, followed from now on; null when the server holds as many as it may.
   TopicRef Acquire(const std::string& name);
   void Attach(Subscription* subscription);
@@ -157,6 +162,7 @@ class Hub {
   const HubOptions options_;
   HubEnvironment environment_;
   std::unordered_map<std::string, TopicRef> topics_;
+  SessionIndex sessions_;
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
   int64_t next_read_warning_ms_ = 0;

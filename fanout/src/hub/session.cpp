@@ -26,11 +26,13 @@ Session::Session(Hub& hub, SessionSocket& socket, GrantRef grant)
       grant_(std::move(grant)),
       requests_(hub.options().session.max_requests_per_second, 2 * hub.options().session.max_requests_per_second,
                 hub.NowMs()),
-      heartbeat_at_ms_(hub.NowMs() + hub.options().session.heartbeat_interval_ms) {}
+      heartbeat_at_ms_(hub.NowMs() + hub.options().session.heartbeat_interval_ms),
+      place_in_index_(hub.sessions().Add(this, *grant_)) {}
 
 Session::~Session() {
   // Only the hub is told: the socket may be half gone.
   for (const auto& subscription : subscriptions_) hub_.Detach(subscription.get());
+  if (Session* moved = hub_.sessions().Remove(place_in_index_)) moved->MoveInIndex(place_in_index_);
 }
 
 void Session::OnText(std::string_view text) {
@@ -176,8 +178,7 @@ void Session::Reauthenticate(const PhoenixMessage& message) {
   }
   const HubEnvironment& environment = hub_.environment();
   TokenResult result = environment.verifier.Verify(text, environment.clock.WallMs() / 1000);
-  // A socket stays with the one it was opened for.
-  if (result.grant && result.grant->subject != grant_->subject) result = {TokenFault::kClaimMismatch, nullptr};
+  if (result.grant && !ContinuesAs(*grant_, *result.grant)) result = {TokenFault::kClaimMismatch, nullptr};
   if (!result.grant) {
     const char* reason = TokenFaultName(result.fault);
     environment.shared.denials.Add(reason);
@@ -186,6 +187,7 @@ void Session::Reauthenticate(const PhoenixMessage& message) {
     return ReplyTo(message, false, error);
   }
   grant_ = std::move(result.grant);
+  hub_.sessions().Update(place_in_index_, *grant_);
   token_warned_ = false;
   ReplyTo(message, true,
           {{"subscription_id", SubscriptionId()},
@@ -204,7 +206,23 @@ void Session::Reauthenticate(const PhoenixMessage& message) {
   PushEvent("sync:error", error);
 }
 
+bool Session::EndIfRevoked() {
+  const HubEnvironment& environment = hub_.environment();
+  const auto reason = environment.verifier.Revoked(*grant_, environment.clock.WallMs() / 1000);
+  if (!reason) return false;
+  environment.shared.closed.Add("revoked");
+  if (joined_) {
+    Json notice = ErrorJson("reauth_required", "connect again with a new token");
+    notice["reason"] = RevocationReasonName(*reason);
+    PushEvent("sync:error", notice);
+  }
+  socket_.Close(kClosePolicy, "reauth_required");
+  return true;
+}
+
 int64_t Session::OnTimer() {
+  // A revocation that came between the upgrade and the session found nobody to end.
+  if (EndIfRevoked()) return std::numeric_limits<int64_t>::max();
   const SessionLimits& limits = hub_.options().session;
   const int64_t now = hub_.NowMs();
   if (now >= heartbeat_at_ms_) {

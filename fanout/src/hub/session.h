@@ -75,6 +75,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // The subscription cannot go on: tells the client and ends it.
   void DropStale(Subscription* subscription, StaleReason reason, const TopicState& state);
 
+  // Says so and closes when the token was revoked since; true then.
+  bool EndIfRevoked();
+  // Its place in the hub's index is another one now.
+  void MoveInIndex(uint32_t place) { place_in_index_ = place; }
+
   const Grant& grant() const { return *grant_; }
 
  private:
@@ -161,6 +166,7 @@ class Session : public std::enable_shared_from_this<Session> {
   int64_t heartbeat_at_ms_;
   uint64_t subscription_id_ = 0;
   uint32_t generation_ = 0;  // grows with every join and leave
+  uint32_t place_in_index_;
   uint16_t outstanding_ = 0;
   uint8_t slots_in_use_ = 0;
   Encoding encoding_ = Encoding::kJson;

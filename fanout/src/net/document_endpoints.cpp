@@ -163,12 +163,11 @@ void DocumentEndpoints::Snapshot(const HttpRequest& request, const std::string& 
   }
   if (question.page_token.size() > kMaxPageTokenBytes) return reply(BadRequest("invalid_page_token"));
   question.max_documents = static_cast<uint32_t>(std::min<uint64_t>(limit, limits_.max_documents));
-  if (environment_.database == nullptr) return reply(DatabaseFailure({"", "no database"}, false));
   reply = TakePlace(std::move(reply));
   if (!reply) return;
   const bool has_token = !question.page_token.empty();
   reply = Finishing(request, std::move(reply));
-  environment_.database->ReadSnapshot(std::move(question), [reply = std::move(reply), has_token](DocumentAnswer found) {
+  environment_.database.ReadSnapshot(std::move(question), [reply = std::move(reply), has_token](DocumentAnswer found) {
     if (!found.ok()) {
       spdlog::debug("snapshot: {} {}", found.sqlstate, found.error);
       return reply(DatabaseFailure(found, has_token));
@@ -188,32 +187,31 @@ void DocumentEndpoints::Document(const HttpRequest& request, const std::string& 
   if (request.HasArgument("min_watermark") && !ParseNumber(request.Argument("min_watermark"), &min_watermark)) {
     return reply(BadRequest("invalid_min_watermark"));
   }
-  if (environment_.database == nullptr) return reply(DatabaseFailure({"", "no database"}, false));
   reply = TakePlace(std::move(reply));
   if (!reply) return;
   reply = Finishing(request, std::move(reply));
   // Either alphabet of base64 is understood; '+' and '/' are awkward in a query.
   const auto hash = Base64Decode(request.Argument("payload_hash"));
-  environment_.database->ReadDocument(topic, doc_key,
-                                      [reply = std::move(reply), min_watermark,
-                                       hash = hash ? Base64Encode(*hash) : std::string()](DocumentAnswer found) {
-                                        if (!found.ok()) {
-                                          spdlog::debug("document: {} {}", found.sqlstate, found.error);
-                                          return reply(DatabaseFailure(found, false));
-                                        }
-                                        const uint64_t watermark = WatermarkOf(found.body);
-                                        HttpAnswer answer;
-                                        // A commit can reach subscribers a moment before other sessions see it.
-                                        if (watermark < min_watermark && !HasHash(found.body, hash)) {
-                                          answer = HttpRetryLater(503, "unavailable", "not_yet_visible", kRetryMs);
-                                        } else if (found.body.substr(0, kNoDocument.size()) == kNoDocument) {
-                                          answer = NoDocument(found.body);
-                                        } else {
-                                          answer.body = std::move(found.body);
-                                        }
-                                        answer.AddHeader("oa-sync-watermark", std::to_string(watermark));
-                                        reply(std::move(answer));
-                                      });
+  environment_.database.ReadDocument(topic, doc_key,
+                                     [reply = std::move(reply), min_watermark,
+                                      hash = hash ? Base64Encode(*hash) : std::string()](DocumentAnswer found) {
+                                       if (!found.ok()) {
+                                         spdlog::debug("document: {} {}", found.sqlstate, found.error);
+                                         return reply(DatabaseFailure(found, false));
+                                       }
+                                       const uint64_t watermark = WatermarkOf(found.body);
+                                       HttpAnswer answer;
+                                       // A commit can reach subscribers a moment before other sessions see it.
+                                       if (watermark < min_watermark && !HasHash(found.body, hash)) {
+                                         answer = HttpRetryLater(503, "unavailable", "not_yet_visible", kRetryMs);
+                                       } else if (found.body.substr(0, kNoDocument.size()) == kNoDocument) {
+                                         answer = NoDocument(found.body);
+                                       } else {
+                                         answer.body = std::move(found.body);
+                                       }
+                                       answer.AddHeader("oa-sync-watermark", std::to_string(watermark));
+                                       reply(std::move(answer));
+                                     });
 }
 
 void DocumentEndpoints::Heads(const HttpRequest& request, HttpReply reply) const {

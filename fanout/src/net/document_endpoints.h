@@ -32,7 +32,7 @@ struct DocumentLimits {
 
 // Each must outlive the endpoints and every question under way.
 struct DocumentEnvironment {
-  Database* database;  // null: every question is answered with 503
+  Database& database;
   Source& source;
   const TokenVerifier& verifier;
   const Clock& clock;

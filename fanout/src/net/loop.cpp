@@ -220,6 +220,22 @@ void Loop::PostLost(std::string topic) {
   inbox_->Post([this, topic = std::move(topic)] { hub_->OnLost(topic); });
 }
 
+// Many at once, as they come when a database is read, are looked for together.
+void Loop::PostRevocations(const std::vector<Revocation>& revocations) {
+  const std::lock_guard lock(revoked_mutex_);
+  const bool is_posted = !revoked_.empty();
+  revoked_.insert(revoked_.end(), revocations.begin(), revocations.end());
+  if (is_posted || revoked_.empty()) return;
+  inbox_->Post([this] {
+    std::vector<Revocation> revoked;
+    {
+      const std::lock_guard task_lock(revoked_mutex_);
+      revoked.swap(revoked_);
+    }
+    hub_->EndRevoked(revoked);
+  });
+}
+
 void Loop::Add(Socket* socket) {
   socket->index = sockets_.size();
   sockets_.push_back(socket);

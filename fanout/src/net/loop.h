@@ -67,6 +67,8 @@ class Loop final : public LoopPort {
   void PostFollowing(TopicState state) override;
   void PostEvents(std::vector<EventRef> events) override;
   void PostLost(std::string topic) override;
+  // What is revoked from now on. Any thread.
+  void PostRevocations(const std::vector<Revocation>& revocations);
 
   // -- for the sockets, on the loop's thread
   ServerShared& shared() { return shared_; }
@@ -109,6 +111,8 @@ class Loop final : public LoopPort {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Listener> admin_listener_;  // of one loop only
   std::unique_ptr<Hub> hub_;
+  std::mutex revoked_mutex_;
+  std::vector<Revocation> revoked_;  // not yet acted upon
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;
   lws_vhost* admin_vhost_ = nullptr;

@@ -217,6 +217,7 @@ std::string RenderMetrics(const MetricsSources& sources) {
   families.push_back(Labelled("storms_refused_total", "Requests refused because there were too many at the moment",
                               "kind", sources.shared.storms));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
+  families.push_back(Labelled("key_reloads_total", "Key files read again", "result", sources.shared.key_reloads));
   families.push_back(CommitToSocket(sources));
   AddPages(*sources.pages, &families);
   MetricFamily replays = Family("replays", "Subscribes under way that read the journal", MetricType::Gauge);

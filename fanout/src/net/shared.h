@@ -20,6 +20,7 @@ namespace oasync {
 struct ServerShared {
   const Config& config;
   const TokenVerifier& verifier;
+  const RevocationList& revocations;
   const Clock& clock;
   Source& source;
   PageCache& pages;

@@ -97,6 +97,9 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
     return too_many("too_many_connections");
   }
   if (shared.memory_pressure.load(std::memory_order_relaxed)) return too_many("memory_pressure");
+  if (shared.config.refuse_without_revocations && !shared.revocations.IsKnown()) {
+    return too_many("revocations_unknown");
+  }
   TokenResult result = shared.verifier.Verify(FindToken(request), shared.clock.WallMs() / 1000);
   if (!result.grant) return refuse(401, "unauthorized", TokenFaultName(result.fault));
   return std::move(result.grant);

@@ -211,11 +211,12 @@ class FakeSocket final : public SessionSocket {
 // A hub with its surroundings, and clients on it.
 class HubFixture {
  public:
-  explicit HubFixture(HubOptions options = {})
+  explicit HubFixture(HubOptions options = {}, const RevocationList* revocations = nullptr)
       : feed(source),
         pages(options.PageOptions(), source),
         admission(options.admission, clock.steady_ms),
-        verifier(TestKeyring(), {"openagents", "oa-sync"}),
+        verifier(std::make_shared<Current<KeySet>>(std::make_shared<KeySet>(TestKeyring())), {"openagents", "oa-sync"},
+                 revocations),
         hub(options, HubEnvironment{feed, source, pages, admission,
                                     [this](std::function<void()> task) { tasks.push_back(std::move(task)); }, clock,
                                     verifier, counters, shared}) {}
@@ -234,6 +235,7 @@ class HubFixture {
   std::unique_ptr<FakeSocket> Connect(ScopeSet scopes = {}) {
     auto grant = std::make_shared<Grant>();
     grant->subject = "user-1";
+    grant->org_id = "org1";
     grant->expires_at = clock.wall_ms / 1000 + 300;
     if (scopes.Names().empty()) scopes.Add({"", true});
     grant->scopes = std::move(scopes);

@@ -1,0 +1,67 @@
+#include "housekeeping.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+
+#include "net/tls.h"
+
+namespace oasync {
+namespace {
+
+constexpr timespec kTurn{1, 0};
+
+uint64_t ResidentMb() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size_pages = 0;
+  uint64_t resident_pages = 0;
+  statm >> size_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / (1024 * 1024);
+}
+
+}  // namespace
+
+sigset_t HandledSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+int Housekeeping::Run() {
+  const sigset_t signals = HandledSignals();
+  while (true) {
+    revocations_.Tick();
+    const int received = sigtimedwait(&signals, nullptr, &kTurn);
+    if (received == SIGTERM || received == SIGINT) return received;
+    CheckMemory();
+    auth_.Reload(received == SIGHUP);
+    const bool changed = certificate_.Changed() | key_.Changed();
+    if (shared_.tls && (changed || received == SIGHUP)) ReloadTls();
+  }
+}
+
+void Housekeeping::ReloadTls() {
+  std::string error;
+  const TlsIdentityRef identity = LoadTlsIdentity(config_.tls_certificate, config_.tls_key, &error);
+  shared_.metrics.shared.tls_reloads.Add(identity ? "ok" : "failed");
+  if (!identity) {
+    // Maybe only one of the files is there yet: the change of the other one brings us here again.
+    spdlog::error("the certificate is kept as it was: {}", error);
+    return;
+  }
+  for (const auto& loop : loops_) loop->SetTls(identity);
+  shared_.metrics.tls_expires_s.store(ExpiryOf(*identity));
+  spdlog::info("new certificate in use");
+}
+
+void Housekeeping::CheckMemory() {
+  if (config_.memory_limit_mb == 0) return;
+  const bool pressure = ResidentMb() >= config_.memory_limit_mb;
+  if (shared_.memory_pressure.exchange(pressure) == pressure) return;
+  spdlog::warn(pressure ? "over --memory-limit-mb: new WebSockets are refused" : "below --memory-limit-mb again");
+}
+
+}  // namespace oasync

@@ -1,0 +1,89 @@
+
+-- Revocations: sessions, devices and tokens that no fan-out lets in any more.
+
+CREATE TABLE @extschema@.sync_revocations (
+  kind text COLLATE "C" NOT NULL,
+  value text COLLATE "C" NOT NULL,
+  reason text COLLATE "C" NOT NULL,
+  revoked_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (kind, value),
+  CONSTRAINT kind_is_valid CHECK (kind IN ('session', 'device', 'jti')),
+  CONSTRAINT value_is_valid CHECK (pg_catalog.octet_length(value) BETWEEN 1 AND 256),
+  CONSTRAINT reason_is_valid CHECK (reason IN ('user_requested', 'admin_revoked', 'token_replay', 'device_replaced', 'security_policy'))
+);
+CREATE INDEX sync_revocations_expires_at ON @extschema@.sync_revocations (expires_at);
+COMMENT ON TABLE @extschema@.sync_revocations IS
+  'What is revoked. Kept by sync_revoke(), read by the fan-outs through sync_active_revocations(). A row that is deleted by hand counts again only after a fan-out starts anew.';
+COMMENT ON COLUMN @extschema@.sync_revocations.kind IS 'What the value is: session (a token''s oa_session_id), device (oa_device_id) or jti';
+COMMENT ON COLUMN @extschema@.sync_revocations.value IS 'The claim''s value, 1 to 256 bytes';
+COMMENT ON COLUMN @extschema@.sync_revocations.reason IS 'What clients are told: user_requested, admin_revoked, token_replay, device_replaced or security_policy';
+COMMENT ON COLUMN @extschema@.sync_revocations.revoked_at IS 'When it was last revoked';
+COMMENT ON COLUMN @extschema@.sync_revocations.expires_at IS 'From then on it counts no more; infinity is never';
+COMMENT ON INDEX @extschema@.sync_revocations_expires_at IS 'Finds what has expired';
+
+-- A dump keeps them: what is revoked is not to be let in by a restored copy.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_revocations', '');
+
+CREATE FUNCTION @extschema@.sync_revoke(
+  kind text, value text[], reason text DEFAULT 'admin_revoked', expires_at timestamptz DEFAULT pg_catalog.now() + interval '30 days'
+) RETURNS integer
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  revoked text[];
+  one record;
+BEGIN
+  IF kind IS NULL OR value IS NULL OR reason IS NULL OR expires_at IS NULL OR array_position(value, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'kind, value, its elements, reason and expires_at must not be null'
+      USING ERRCODE = 'null_value_not_allowed', HINT = 'infinity is an expires_at that never comes.';
+  END IF;
+  IF kind NOT IN ('session', 'device', 'jti') THEN
+    RAISE EXCEPTION 'invalid kind "%"', kind
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'A kind is session, device or jti.';
+  END IF;
+  IF reason NOT IN ('user_requested', 'admin_revoked', 'token_replay', 'device_replaced', 'security_policy') THEN
+    RAISE EXCEPTION 'invalid reason "%"', reason
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A reason is user_requested, admin_revoked, token_replay, device_replaced or security_policy.';
+  END IF;
+  -- In one order, so that two calls with the same values do not wait for each other in turns.
+  SELECT array_agg(DISTINCT v COLLATE "C" ORDER BY v COLLATE "C") INTO revoked FROM unnest(value) v;
+  IF EXISTS (SELECT FROM unnest(revoked) v WHERE octet_length(v) NOT BETWEEN 1 AND 256) THEN
+    RAISE EXCEPTION 'a value must have 1 to 256 bytes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- An end is never brought forward: nobody is let in again because somebody else revoked for a shorter time.
+  INSERT INTO @extschema@.sync_revocations AS r (kind, value, reason, expires_at)
+    SELECT sync_revoke.kind, v, sync_revoke.reason, sync_revoke.expires_at FROM unnest(revoked) v
+    ON CONFLICT ON CONSTRAINT sync_revocations_pkey
+    DO UPDATE SET reason = excluded.reason, revoked_at = now(), expires_at = greatest(r.expires_at, excluded.expires_at);
+  FOR one IN SELECT r.* FROM @extschema@.sync_revocations r WHERE r.kind = sync_revoke.kind AND r.value = ANY (revoked)
+      ORDER BY r.value LOOP
+    PERFORM @extschema@.sync_emit('oa_sync.revocations', one.kind || ':' || one.value, NULL,
+      json_build_object('kind', one.kind, 'value', one.value, 'reason', one.reason,
+                        'expires_at', CASE WHEN isfinite(one.expires_at) THEN ceil(extract(epoch FROM one.expires_at))::bigint ELSE 0 END));
+  END LOOP;
+  -- What has expired goes, a little each time; rows that others hold wait for a later call.
+  DELETE FROM @extschema@.sync_revocations WHERE ctid = ANY (ARRAY(
+    SELECT r.ctid FROM @extschema@.sync_revocations r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED));
+  RETURN coalesce(cardinality(revoked), 0);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.sync_revoke(text, text[], text, timestamptz) IS
+  'Revokes tokens by a claim: kind session (oa_session_id), device (oa_device_id) or jti, with the claim''s values. From the commit on every fan-out refuses tokens with it, and within half a second tells the sockets that stand on one to authenticate anew (sync:error reauth_required with the reason) and closes them. Returns how many values there were. '
+  'The default lasts 30 days; infinity is for ever. Revoking again never ends earlier what was revoked. By one event for each value on the topic oa_sync.revocations, which is under policies as any other. '
+  'It does not come with sync_grant_reader(): GRANT EXECUTE it to the fan-out''s role for POST /api/sync/sessions/revoke, or to the application''s. ERROR 22023 for an invalid kind, reason or value, 22004 for nulls, 25006 on a standby. '
+  'Example: SELECT runtime.sync_revoke(''device'', ARRAY[''phone-1''], ''device_replaced'');';
+
+CREATE FUNCTION @extschema@.sync_active_revocations(
+  OUT kind text, OUT value text, OUT reason text, OUT expires_at timestamptz
+) RETURNS SETOF record
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT r.kind, r.value, r.reason, r.expires_at FROM @extschema@.sync_revocations r WHERE r.expires_at > now();
+END;
+COMMENT ON FUNCTION @extschema@.sync_active_revocations() IS
+  'Everything that is revoked and not expired. What a fan-out reads at its start; sync_grant_reader() gives it. Example: SELECT kind, count(*) FROM runtime.sync_active_revocations() GROUP BY kind;';
+
+REVOKE ALL ON TABLE @extschema@.sync_revocations FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sync_revoke(text, text[], text, timestamptz), @extschema@.sync_active_revocations() FROM PUBLIC;
