@@ -111,9 +111,9 @@ void AddHttpSettings(CLI::App* app, Config* config) {
             "Documents in one page of a snapshot; a client's limit can only lower it", kGroup);
   AddNumber(app, "--snapshot-max-bytes", documents.max_bytes, 1024, 268435456,
             "Bytes of one page, about (at least one document)", kGroup);
-  app->add_flag("--public-metrics", config->public_metrics, "Serve /metrics on the public listener too")
-      ->envname("OA_SYNC_PUBLIC_METRICS")
-      ->group(kGroup);
+  Add(app, "--public-metrics", config->public_metrics, "on: /metrics is served on the public listener too", kGroup)
+      ->default_str("off")
+      ->check(OneOf({"off", "on"}));
 }
 
 void AddConnectionSettings(CLI::App* app, Config* config, Texts* texts) {

@@ -47,7 +47,7 @@ for (const [code, cases] of Object.entries(refusals)) {
     }
     // The socket itself goes on: what is right may still be sent on it.
     assert.equal((await raw.join(fine)).status, 'ok');
-    const metrics = await (await gated.fetch('/metrics')).text();
+    const metrics = await (await gated.fetchAdmin('/metrics')).text();
     assert.match(metrics, new RegExp(`^oa_sync_denials_total\\{reason="${code}"\\} ${cases.length}$`, 'm'));
     raw.end();
   });

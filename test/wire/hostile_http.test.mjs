@@ -90,6 +90,6 @@ test('the admin listener: no sockets, no documents; metrics, and why', async () 
   assert.equal((await (await fanout.fetchAdmin('/readyz')).json()).status, 'ready');
   assert.equal((await (await fanout.fetchAdmin('/healthz')).json()).stalled_loops, 0);
   assert.equal((await fanout.fetch('/metrics')).status, 404);
-  const open = await stand.startFanout({ 'public-metrics': true, 'admin-listen': 'off' });
+  const open = await stand.startFanout({ 'public-metrics': 'on', 'admin-listen': 'off' });
   assert.equal((await open.fetch('/metrics')).status, 200);
 });

@@ -249,7 +249,7 @@ test('10.4 over the limit while output is waiting: 1009 all the same', async () 
   socket.send(frame(TEXT, JSON.stringify(['1', '1', 'sync:v1', 'phx_join', { topics: ['big'] }])));
   socket.socket.pause();
   // Output piles up until the kernel takes no more; only then comes the message that is too long.
-  const waiting = async () => /^oa_sync_bytes_sent_total (\d+)/m.exec(await (await fanout.fetch('/metrics')).text())?.[1];
+  const waiting = async () => /^oa_sync_bytes_sent_total (\d+)/m.exec(await (await fanout.fetchAdmin('/metrics')).text())?.[1];
   /** @type {string | undefined} */
   let last;
   let same = 0;

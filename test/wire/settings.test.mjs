@@ -45,7 +45,7 @@ test('values in effect are printed, secrets are not', () => {
 
 test('a running server has them in its metrics and its log', async () => {
   const stand = await Stand.create({ flags: { 'max-batch-events': 77, 'window-bytes': 5_000_000 } });
-  const text = await (await stand.fanout.fetch('/metrics')).text();
+  const text = await (await stand.fanout.fetchAdmin('/metrics')).text();
   assert.match(text, /^oa_sync_setting\{name="max-batch-events"\} 77$/m);
   assert.match(text, /^oa_sync_setting\{name="window-bytes"\} 5000000$/m);
   assert.match(text, /^oa_sync_setting\{name="loops"\} [1-9]\d*$/m);
