@@ -53,16 +53,18 @@ test('the five steps, from sync_publish to apply', async () => {
     // A cursor of another history, refused by a push: everything comes afresh.
     channel.push('sync:subscribe', { topics: [topic], resume_after: [{ topic, watermark: 3, epoch: epoch + 1 }] });
     await waitFor(() => applied.length === 4, { what: 'the document that there is' });
+    await stand.query('UPDATE orders SET total = 3 WHERE id = 3');
+    await waitFor(() => applied.length === 5, { what: 'what happens afterwards' });
     assert.deepEqual(forgotten, [topic]);
+    assert.deepEqual([...cursors.values()], [{ topic, watermark: 4, epoch }]);
     // And one refused in the reply to a join.
     cursors.get(topic).watermark = 99;
     await new Promise((resolve) => { socket.disconnect(() => resolve(undefined)); });
     socket.connect();
-    await waitFor(() => applied.length === 5, { what: 'the document after the stale join' });
-    assert.deepEqual(applied.slice(3).map((/** @type {any} */ d) => [d.op, d.doc_key, d.payload.total]), [['upsert', 'order:3', 2], ['upsert', 'order:3', 2]]);
+    await waitFor(() => applied.length === 6, { what: 'the document after the stale join' });
+    assert.deepEqual(applied.slice(3).map((/** @type {any} */ d) => [d.op, d.doc_key, d.payload.total]),
+      [['upsert', 'order:3', 2], ['upsert', 'order:3', 3], ['upsert', 'order:3', 3]]);
     assert.deepEqual(forgotten, [topic, topic]);
-    await stand.query('UPDATE orders SET total = 3 WHERE id = 3');
-    await waitFor(() => applied.length === 6, { what: 'what happens afterwards' });
     assert.deepEqual([...cursors.values()], [{ topic, watermark: 4, epoch }]);
   } finally {
     socket.disconnect();
