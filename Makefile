@@ -41,7 +41,13 @@ demo: deps all install $(PROTO_ES) ## watch ordinary writes arrive in a stock ph
 	@node demo/run.mjs $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: check
-check: deps all install $(PROTO_ES) check-pgtap check-unit check-wire check-integration check-asan check-fuzz ## build, install and run every test
+check: deps all install $(PROTO_ES) ## build, install and run every test
+	@mkdir -p build; nice $(MAKE) --no-print-directory asan-build >build/asan-build.log 2>&1 & build=$$!; \
+	  trap 'kill $$build 2>/dev/null || true' EXIT; \
+	  $(MAKE) --no-print-directory check-pgtap check-unit check-wire check-integration; \
+	  echo "waiting for the sanitizer build, begun beside the tests"; \
+	  wait $$build || { cat build/asan-build.log; exit 1; }
+	@$(MAKE) --no-print-directory check-asan check-fuzz
 	@echo "make check: everything passed"
 
 ##@ Building
@@ -95,20 +101,21 @@ check-wire: $(PROTO_ES) ## the fan-out with the stock phoenix client and raw soc
 check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every event exactly once
 	$(if $(INTEGRATION_TESTS),timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(INTEGRATION_TESTS),@echo "no integration tests")
 
+# One tree for both: clang, whose fuzzing engine wants its own sanitizers.
+.PHONY: asan-build
+asan-build:
+	test -f build/fanout-asan/build.ninja || cmake -S fanout -B build/fanout-asan -G Ninja -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=-O1 -DOA_SYNC_SANITIZE=address -DOA_SYNC_FUZZ=ON
+	ninja -C build/fanout-asan -j$(JOBS)
+
 .PHONY: check-asan
-check-asan: $(PROTO_ES) ## unit tests and a part of the wire tests under AddressSanitizer and UBSan
-	$(call build-fanout,build/fanout-asan,Debug,address)
+check-asan: asan-build $(PROTO_ES) ## unit tests and a part of the wire tests under AddressSanitizer and UBSan
 	ctest --test-dir build/fanout-asan --output-on-failure -j$(JOBS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-asan/oa-sync-fanout timeout 1800 $(NODE_TEST) $(ASAN_WIRE_TESTS)
 
 .PHONY: check-fuzz
-check-fuzz: ## every fuzzer for FUZZ_SECONDS (default 10), from its seeds, under AddressSanitizer and UBSan
-	$(call build-fuzzers)
+check-fuzz: asan-build ## every fuzzer for FUZZ_SECONDS (default 10), from its seeds, under AddressSanitizer and UBSan
 	scripts/fuzz.sh $(FUZZ_SECONDS)
-
-build-fuzzers = test -f build/fanout-fuzz/build.ninja || cmake -S fanout -B build/fanout-fuzz -G Ninja \
-	-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
-	-DOA_SYNC_SANITIZE=address -DOA_SYNC_FUZZ=ON; ninja -C build/fanout-fuzz -j$(JOBS) fuzzers
 
 FUZZ_SECONDS ?= 10
 SOAK_FUZZ_SECONDS ?= 600
@@ -121,7 +128,7 @@ soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/run.mjs
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/sessions.mjs
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout/oa-sync-fanout node test/soak/churn.mjs
-	$(call build-fuzzers)
+	$(MAKE) --no-print-directory asan-build
 	scripts/fuzz.sh $(SOAK_FUZZ_SECONDS)
 
 .PHONY: bench

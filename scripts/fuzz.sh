@@ -2,7 +2,7 @@
 # Runs every fuzzer of fanout/test/fuzz for so many seconds, from its seeds and from what earlier runs found.
 # Usage: scripts/fuzz.sh [SECONDS]   (after the build: make check-fuzz)
 # Fails when one breaks a promise, leaks or crashes; its input is then left in build/fuzz and repeats it:
-#   build/fanout-fuzz/test/fuzz/NAME_fuzz build/fuzz/NAME-crash-…
+#   build/fanout-asan/test/fuzz/NAME_fuzz build/fuzz/NAME-crash-…
 set -uo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-10}
@@ -16,7 +16,7 @@ for seeds in fanout/test/fuzz/corpus/*/; do
   log=build/fuzz/$name.log
   mkdir -p "$found"
   count=$((count + 1))
-  if timeout $((seconds + 120)) "build/fanout-fuzz/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
+  if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
       -artifact_prefix="build/fuzz/$name-" "$found" "$seeds" >"$log" 2>&1; then
     runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
     total=$((total + ${runs:-0}))
