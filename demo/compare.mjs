@@ -12,7 +12,7 @@ export async function compareWithJournal(db, deliveries) {
   const { rows: journal } = await db.query(`
     SELECT topic, watermark, epoch, doc_key, doc_version, op, encode(payload_hash, 'hex') AS hash,
       extract(epoch FROM pg_xact_commit_timestamp(txid::xid)) * 1000 AS committed_at
-    FROM runtime.sync_stream_events ORDER BY topic, watermark`);
+    FROM runtime.sync_stream_events WHERE topic NOT LIKE 'oa_sync.%' ORDER BY topic, watermark`);  // those are the server's own
   /** @type {Map<string, Delivery[]>} */
   const byTopic = new Map();
   for (const delivery of deliveries) {

@@ -103,7 +103,7 @@ while (!over) {
 printNotice(interrupted ? 'stopping, as you asked' : 'the time is up');
 await workload.stop();
 const db = cluster.pool('demo');
-const { rows: heads } = await db.query(`SELECT topic, max(watermark) AS head FROM runtime.sync_stream_events GROUP BY topic`);
+const { rows: heads } = await db.query(`SELECT topic, max(watermark) AS head FROM runtime.sync_stream_events WHERE topic NOT LIKE 'oa_sync.%' GROUP BY topic`);
 let complete = true;
 for (const { topic, head } of heads) {
   await client.reach(topic, head, 15_000).catch((error) => {
