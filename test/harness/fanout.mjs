@@ -9,6 +9,8 @@ import { Hopeless, waitFor, within } from './wait.mjs';
 /** What a sanitizer says when it found something. */
 const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
 
+/** @typedef {Omit<Response, 'json'> & {json: () => Promise<any>}} Answer tests say what is in it by asserting */
+
 /** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
 
 export class Fanout {
@@ -95,14 +97,14 @@ export class Fanout {
     return this.keyring.token(scopes, claims, options);
   }
 
-  /** @param {string} path @param {RequestInit} [init] */
+  /** @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetch(path, init) {
-    return fetch(this.url('http', path), init);
+    return /** @type {any} */ (fetch(this.url('http', path), init));
   }
 
-  /** A request to the admin listener. @param {string} path @param {RequestInit} [init] */
+  /** A request to the admin listener. @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetchAdmin(path, init) {
-    return fetch(this.adminUrl(path), init);
+    return /** @type {any} */ (fetch(this.adminUrl(path), init));
   }
 
   /** @param {string} [path] */

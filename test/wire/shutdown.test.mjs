@@ -24,8 +24,7 @@ test('sockets are closed one after the other, each told when to come back', asyn
   const fanout = await stand.startFanout({ 'shutdown-spread-ms': 2000, 'reconnect-backoff-base-ms': 300,
     'reconnect-backoff-jitter-ms': 1000 });
   await fanout.ready();
-  const sockets = [];
-  for (let i = 0; i < 40; i++) sockets.push(await stand.raw({ fanout }));
+  const sockets = await Promise.all(Array.from({ length: 40 }, () => stand.raw({ fanout })));
   for (const raw of sockets) await raw.join();
   const stopped = fanout.stop();
   await waitFor(() => sockets.some((raw) => raw.closeCode !== undefined), { what: 'the first is closed' });
