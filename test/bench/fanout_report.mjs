@@ -92,8 +92,8 @@ so commit and decoding are in them; the bare server's from before the first send
 Two loops: CPU time of a delivery with \`--loops 2\` against \`--loops 1\`, because two cores that also run the load can't give a core
 to each loop; scaling is twice the ratio. Trickle ${spread(scaling(loops.trickle ?? {}))}, saturated ${spread(scaling(loops.saturated ?? {}))}.
 
-Storm: ${whole(storm.clients)} clients connect and resume ${whole(storm.missed)} events each: ${storm.all.seconds.toFixed(1)} s from the first connection to the last event
-(${storm.all.cpu.toFixed(1)} s of the server's CPU, ${whole(storm.all.bytes / 1e6)} MB), ${storm.all.reads} reads of the journal, where one client takes ${storm.one.reads}; the bare server, with the same bytes,
+Storm (${storm.at.slice(0, 16).replace('T', ' ')} UTC): ${whole(storm.clients)} clients connect and resume ${whole(storm.missed)} events each: ${storm.all.seconds.toFixed(1)} s from the first connection to the last event
+(${storm.all.cpu.toFixed(1)} s of the server's CPU, ${whole(storm.all.bytes / 1e6)} MB), ${storm.all.reads} ${storm.all.reads === 1 ? 'read' : 'reads'} of the journal, where one client takes ${storm.one.reads}; the bare server, with the same bytes,
 ${storm.bare.seconds.toFixed(1)} s (${storm.bare.cpu.toFixed(1)} s).
 
 Idle: ${whole(idle.memory.ours)} bytes of anonymous resident memory for each of ${whole(idle.memory.connections)} joined, subscribed connections (${whole(idle.memory.bare)} in the bare server; the

@@ -56,6 +56,6 @@ export async function storm(ground, log) {
   const all = await resume(ground, topic, clients);
   const bare = await bareStorm(`${dir}/frames`, all.bytes);
   log(`fanout storm: ${all.reads} reads (one client: ${one.reads}), ${all.seconds.toFixed(1)} s, bare ${bare.seconds.toFixed(1)} s`);
-  return { clients, missed, one, all, bare };
+  return { at: new Date().toISOString(), clients, missed, one, all, bare };
 }
 /** @typedef {Awaited<ReturnType<typeof storm>>} StormResult */

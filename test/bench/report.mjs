@@ -2,6 +2,7 @@
 import { speedOf, totalMs } from './bulk.mjs';
 import { speedWhileOpen } from './long_transaction.mjs';
 import { fanoutSection, fanoutSummary } from './fanout_report.mjs';
+import { ingestSection, ingestSummary } from './ingest_report.mjs';
 import { peerNames } from './peers.mjs';
 import { middle, ms, reached, row, spread, whole } from './report_text.mjs';
 import { median, ratio } from './statistics.mjs';
@@ -18,6 +19,7 @@ import { median, ratio } from './statistics.mjs';
  * @property {Raw<import('./retention.mjs').RetentionResult>} [retention]
  * @property {Raw<import('./latency.mjs').LatencyResult>} [latency]
  * @property {Raw<import('./fanout.mjs').FanoutResult>} [fanout]
+ * @property {Raw<import('./ingest.mjs').IngestResult>} [ingest]
  */
 
 /** @param {NonNullable<Found['writers']>} raw */
@@ -227,6 +229,7 @@ function summary(found) {
       isTarget ? reached(ours <= 10 && ours <= theirs / 2) : '');
   }
   if (found.fanout) text += fanoutSummary(found.fanout.result);
+  if (found.ingest) text += ingestSummary(found.ingest.result);
   return `${text}\n`;
 }
 
@@ -248,7 +251,7 @@ else ran at that time (load average before the start): ${runs}.
 
 ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bulk ? bulkSection(found.bulk) : ''}${
     found.long_transaction ? longSection(found.long_transaction) : ''}${found.retention ? retentionSection(found.retention) : ''}${
-    found.latency ? latencySection(found.latency) : ''}${found.fanout ? fanoutSection(found.fanout) : ''}## Reading them
+    found.latency ? latencySection(found.latency) : ''}${found.fanout ? fanoutSection(found.fanout) : ''}${found.ingest ? ingestSection(found.ingest) : ''}## Reading them
 
 - A captured row costs a second heap insert, an index insert, and its share of WAL, all in the transaction that wrote it.
   That is CPU, not waiting: at one client and on a slow disk it disappears in the wait for the disk; where writers
@@ -267,7 +270,9 @@ ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bu
   PRE_COMMIT by an atomic addition are held by nobody.
 - With many events pending a delivery is a copy of bytes by the kernel, and several frames share a system call, so the fan-out is
   near the bare loop. In the trickle it is a system call, which takes most of it. With a topic for each subscriber
-  every delivery is also an event that is received from PostgreSQL, decoded and turned into JSON for nobody else.
+  every delivery is also an event that is received from PostgreSQL, decoded and turned into JSON for nobody else. A profile of that
+  (perf, by hand): 44 % is send(), 12 of them waking the subscribers' process; 6 % is receiving from PostgreSQL, 4 % page faults for
+  windows that grow, 10 % malloc and free, some 7 % finding the topic by its name three times; decoding is 0.3 µs of 9.
 - Bytes of an event with this payload, frame and all: 708 alone and 526 in a batch of 200 as JSON, 427 and 362 with
   \`"encoding":"proto"\`, which costs the server nothing: stored bytes are spliced. (By hand; zlib on updates with varied payloads of the same
   size:) deflate makes 423 bytes of a single JSON update of 701, and 20 kB of a batch of 104 kB, for 0.6 to 0.9 ms of CPU. A frame of 200

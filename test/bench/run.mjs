@@ -4,6 +4,7 @@ import { root } from '../harness/index.mjs';
 import { bulk } from './bulk.mjs';
 import { fanout } from './fanout.mjs';
 import { Ground } from './ground.mjs';
+import { ingest } from './ingest.mjs';
 import { latency } from './latency.mjs';
 import { longTransaction } from './long_transaction.mjs';
 import { machine } from './machine.mjs';
@@ -13,7 +14,7 @@ import { retention } from './retention.mjs';
 import { writers } from './writers.mjs';
 
 /** In the order in which they run and are reported. */
-const benches = { writers, bulk, long_transaction: longTransaction, retention, latency, fanout };
+const benches = { writers, bulk, long_transaction: longTransaction, retention, latency, fanout, ingest };
 /** @typedef {keyof typeof benches} Name */
 
 const names = /** @type {Name[]} */ (Object.keys(benches));

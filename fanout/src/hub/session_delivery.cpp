@@ -174,7 +174,8 @@ FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t en
     const bool complete = cursor >= subscription->goal;
     frame = builder.Finish(subscription->sent, complete, std::max(HeadOf(*subscription), cursor), subscription->epoch);
     hub_.counters().frames_encoded.Add();
-    cache->Put(key, complete, frame);
+    // A frame that nobody else can want is freed when it is sent, and the next one is made in its memory.
+    if (subscription->topic->subscriptions.size() > 1) cache->Put(key, complete, frame);
   }
   subscription->sent = subscription->cursor = frame->through_watermark;
   return frame;

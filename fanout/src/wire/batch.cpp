@@ -24,7 +24,7 @@ std::string EncodeWithoutPayload(Encoding encoding, const Event& event) {
     update.clear_payload();
     update.set_hydration_required(true);
   }
-  return encoding == Encoding::kJson ? UpdateToJson(update) : update.SerializeAsString();
+  return encoding == Encoding::kJson ? UpdateToJson(ViewOf(update)) : update.SerializeAsString();
 }
 
 void AppendVarint(std::string* out, uint64_t value) {

@@ -9,7 +9,7 @@ namespace v1 = openagents::sync::v1;
 
 namespace {
 
-const char* OpName(v1::SyncOp op) {
+std::string_view OpName(int op) {
   switch (op) {
     case v1::SYNC_OP_DELETE:
       return "delete";
@@ -22,30 +22,37 @@ const char* OpName(v1::SyncOp op) {
 
 }  // namespace
 
-std::string UpdateToJson(const v1::Update& update) {
-  if (update.op() == v1::SYNC_OP_VOID) return {};
+UpdateView ViewOf(const v1::Update& update) {
+  return {update.topic(),     update.doc_key(),        update.doc_version(),        update.payload(),
+          update.watermark(), update.payload_hash(),   update.hydration_required(), update.op(),
+          update.epoch(),     update.inserted_at_us(), update.commit_time_us()};
+}
+
+std::string UpdateToJson(const UpdateView& update) {
+  if (update.op == v1::SYNC_OP_VOID) return {};
   std::string out;
-  out.reserve(320 + update.topic().size() + update.doc_key().size() + update.payload().size());
+  // What is always there takes 222 bytes; the numbers are small nearly always, and escapes seldom.
+  out.reserve(256 + update.topic.size() + update.doc_key.size() + update.payload.size());
   out.append(R"({"topic":)");
-  AppendJsonString(&out, update.topic());
+  AppendJsonString(&out, update.topic);
   out.append(R"(,"doc_key":)");
-  AppendJsonString(&out, update.doc_key());
+  AppendJsonString(&out, update.doc_key);
   out.append(R"(,"doc_version":)");
-  AppendWatermark(&out, update.doc_version());
+  AppendWatermark(&out, update.doc_version);
   out.append(R"(,"op":")");
-  out.append(OpName(update.op()));
+  out.append(OpName(update.op));
   out.append(R"(","payload":)");
-  out.append(update.payload().empty() ? "null" : update.payload());
+  out.append(update.payload.empty() ? "null" : update.payload);
   out.append(R"(,"payload_hash":")");
-  out.append(Base64Encode(update.payload_hash()));
+  out.append(Base64Encode(update.payload_hash));
   out.append(R"(","watermark":)");
-  AppendWatermark(&out, update.watermark());
+  AppendWatermark(&out, update.watermark);
   out.append(R"(,"epoch":)");
-  AppendWatermark(&out, update.epoch());
+  AppendWatermark(&out, update.epoch);
   out.append(R"(,"hydration_required":)");
-  out.append(update.hydration_required() ? "true" : "false");
+  out.append(update.hydration_required ? "true" : "false");
   out.append(R"(,"inserted_at":)");
-  AppendTimestamp(&out, update.inserted_at_us());
+  AppendTimestamp(&out, update.inserted_at_us);
   out.push_back('}');
   return out;
 }

@@ -7,6 +7,7 @@
 #include "openagents/sync/v1/sync.pb.h"
 #include "pg/update_codec.h"
 #include "wire/phoenix.h"
+#include "wire/update_json.h"
 
 namespace oasync {
 namespace {
@@ -48,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   openagents::sync::v1::Update update;
   PROMISE(update.ParseFromArray(data, static_cast<int>(size)));
   PROMISE(event->topic == update.topic() && event->watermark == update.watermark() && event->epoch == update.epoch());
+  PROMISE(static_cast<int>(event->op) == update.op() && event->commit_time_us == update.commit_time_us());
   // As PostgreSQL writes them, fields come once and in order: then the peek is the message's own.
   if (update.SerializeAsString() == input) {
     PROMISE(peek);
@@ -55,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (event->op == Op::kVoid) return 0;
   PROMISE(event->proto == input);
+  PROMISE(event->json == UpdateToJson(ViewOf(update)));
   CheckJson(*event, update);
   return 0;
 }

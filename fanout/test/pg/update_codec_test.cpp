@@ -4,8 +4,10 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 #include "openagents/sync/v1/sync.pb.h"
+#include "wire/update_json.h"
 
 namespace oasync::pg {
 namespace {
@@ -121,6 +123,67 @@ TEST(UpdateCodecTest, PeekFindsTopicAndWatermark) {
   EXPECT_EQ(peek->watermark, 12u);
 }
 
+// What the bytes say to libprotobuf, if they say anything, is what the event says.
+void ExpectAsProtobuf(const std::string& bytes, const EventRef& event) {
+  // It would say on stderr what it does not like.
+  [[maybe_unused]] static auto* const default_handler = google::protobuf::SetLogHandler(nullptr);
+  Update update;
+  const bool is_update = update.ParseFromString(bytes);
+  if (event == nullptr) return;
+  ASSERT_TRUE(is_update);
+  EXPECT_EQ(event->topic, update.topic());
+  EXPECT_EQ(event->watermark, update.watermark());
+  EXPECT_EQ(event->epoch, update.epoch());
+  EXPECT_EQ(static_cast<int>(event->op), update.op());
+  EXPECT_EQ(event->inserted_at_us, update.inserted_at_us());
+  EXPECT_EQ(event->commit_time_us, update.commit_time_us());
+  EXPECT_EQ(event->json, UpdateToJson(ViewOf(update)));
+}
+
+// Repeated fields, fields of later versions, known numbers in another form, and negative or cut numbers.
+TEST(UpdateCodecTest, ReadsAsLibprotobufDoes) {
+  const std::string sample = Sample().SerializeAsString();
+  Update negative = Sample();
+  negative.set_inserted_at_us(-1);
+  negative.set_epoch(UINT64_MAX);
+  Update last;
+  last.set_topic("of the last one");
+  last.set_watermark(99);
+  const auto text = [](const char* bytes, size_t size) { return std::string(bytes, size); };
+  const std::vector<std::string> messages = {
+      sample + last.SerializeAsString(),
+      last.SerializeAsString() + sample,
+      negative.SerializeAsString(),
+      sample + text("\x28\x85\x80\x00", 4),                          // a watermark with needless bytes
+      sample + text("\x38\x80\x80\x80\x80\x10", 6),                  // hydration_required: 2^32
+      sample + text("\x40\x81\x80\x80\x80\x10", 6),                  // op: 2^32 + 1, cut to 32 bits
+      sample + text("\xb0\x06\x05", 3) + text("\xba\x06\x02hi", 5),  // unknown fields
+      sample +
+          text("\xbd\x06"
+               "1234",
+               6) +
+          text("\xb9\x06"
+               "12345678",
+               10),  // the same, of fixed size
+      sample + text("\x2a\x01x", 3) + text("\x08\x07", 2) +
+          text("\x15"
+               "abcd",
+               5),  // known, in another form
+  };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    SCOPED_TRACE(i);
+    std::string error;
+    const EventRef event = DecodeUpdate(messages[i], &error);
+    ASSERT_NE(event, nullptr) << error;
+    ExpectAsProtobuf(messages[i], event);
+  }
+  std::string error;
+  for (const std::string& bad : {std::string("\x0a\x01\xff"), std::string("\x12\x01\xff"), std::string("\x0b\x0c"),
+                                 text("\x00\x00", 2), std::string("\x2a\x82\x80\x80\x80\x80\x00hi", 9)}) {
+    EXPECT_EQ(DecodeUpdate(sample + bad, &error), nullptr);
+  }
+}
+
 // Every prefix and every single-bit change is an error or an event, never a crash (ASan watches the reads).
 TEST(UpdateCodecTest, HostileBytes) {
   const std::string bytes = Sample().SerializeAsString();
@@ -128,13 +191,13 @@ TEST(UpdateCodecTest, HostileBytes) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     const std::string cut(bytes, 0, size);
     PeekUpdate(cut);
-    DecodeUpdate(cut, &error);
+    ExpectAsProtobuf(cut, DecodeUpdate(cut, &error));
   }
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     std::string flipped = bytes;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
     PeekUpdate(flipped);
-    DecodeUpdate(flipped, &error);
+    ExpectAsProtobuf(flipped, DecodeUpdate(flipped, &error));
   }
   std::mt19937 random(7);
   for (int i = 0; i < 20'000; ++i) {
@@ -142,7 +205,7 @@ TEST(UpdateCodecTest, HostileBytes) {
     for (char& c : noise) c = static_cast<char>(random());
     const auto peek = PeekUpdate(noise);
     EXPECT_LE(peek ? peek->topic.size() : 0, noise.size());
-    DecodeUpdate(noise, &error);
+    ExpectAsProtobuf(noise, DecodeUpdate(noise, &error));
   }
   EXPECT_EQ(DecodeUpdate("", &error), nullptr);
   EXPECT_FALSE(PeekUpdate(""));

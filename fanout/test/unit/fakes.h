@@ -58,7 +58,7 @@ inline EventRef MakeEvent(const std::string& topic, uint64_t watermark, const st
   update.set_epoch(epoch);
   update.set_inserted_at_us(event->inserted_at_us);
   event->proto = update.SerializeAsString();
-  event->json = UpdateToJson(update);
+  event->json = UpdateToJson(ViewOf(update));
   return event;
 }
 
