@@ -18,7 +18,7 @@ import { tables } from './schema.mjs';
 /** @typedef {{topic: string, key: string, version: number | null, json: string}} SourceDocument */
 /**
  * @typedef {object} Evidence
- * @property {Entry[]} journal by topic and watermark
+ * @property {Entry[]} journal by topic and watermark; without the topics that the fan-outs keep for themselves
  * @property {SourceDocument[]} documents
  * @property {{topic: string, head: number, floor: number, in_flight: number}[]} heads
  * @property {string[]} misplaced what the database itself finds wrong with the journal's partitions
@@ -28,7 +28,7 @@ import { tables } from './schema.mjs';
 async function readJournal(client) {
   const { rows } = await client.query(`SELECT topic, watermark, epoch, doc_key AS key, doc_version AS version, op,
       payload::text AS payload, encode(payload_hash, 'hex') AS hash, txid::text AS txid
-    FROM runtime.sync_stream_events ORDER BY topic, watermark`);
+    FROM runtime.sync_stream_events WHERE topic NOT LIKE 'oa_sync.%' ORDER BY topic, watermark`);
   return rows;
 }
 
@@ -68,7 +68,7 @@ export async function readEvidence(client) {
   const evidence = {
     journal: await readJournal(client),
     documents: await readDocuments(client),
-    heads: (await client.query('SELECT topic, head, floor, in_flight FROM runtime.sync_topics')).rows,
+    heads: (await client.query('SELECT topic, head, floor, in_flight FROM runtime.sync_topics WHERE topic NOT LIKE $$oa_sync.%$$')).rows,
     misplaced: await readMisplaced(client),
   };
   await client.query('COMMIT');

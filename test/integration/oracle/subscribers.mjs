@@ -7,7 +7,7 @@ import { topics } from './schema.mjs';
 /** @typedef {import('../../harness/index.mjs').Fanout} Fanout */
 
 /** Errors that say nothing more than that a fan-out or the database was away, or that a token ran out. */
-const harmless = new Set(['internal', 'token_expired', 'reauth_required']);
+const harmless = new Set(['internal', 'token_expired', 'reauth_required', 'going_away', 'rate_limited']);
 
 /** Silences longer than this are listed, with when they began. */
 const longSilenceMs = 2000;
