@@ -10,6 +10,7 @@ import { Hopeless, waitFor, within } from './wait.mjs';
 const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
 
 /** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
+/** @typedef {Omit<Response, 'json'> & {json(): Promise<any>}} Answer a response whose JSON a test takes as it is */
 
 export class Fanout {
   /** @type {import('node:child_process').ChildProcess | undefined} */
@@ -95,12 +96,12 @@ export class Fanout {
     return this.keyring.token(scopes, claims, options);
   }
 
-  /** @param {string} path @param {RequestInit} [init] */
+  /** @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetch(path, init) {
     return fetch(this.url('http', path), init);
   }
 
-  /** A request to the admin listener. @param {string} path @param {RequestInit} [init] */
+  /** A request to the admin listener. @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetchAdmin(path, init) {
     return fetch(this.adminUrl(path), init);
   }

@@ -28,7 +28,7 @@ const request = (body, key, headers = {}) => ({ method: 'POST', body: typeof bod
 const mint = (body, key, headers, from = fanout) => from.fetch('/api/sync/token', request(body, key, headers));
 /** @param {unknown} body @param {string} [key] @param {typeof fanout} [from] */
 const revoke = (body, key = keys.admin, from = fanout) => from.fetchAdmin('/api/sync/sessions/revoke', request(body, key));
-/** @param {Response} response */
+/** @param {import('../harness/fanout.mjs').Answer} response */
 const errorOf = async (response) => [response.status, (await response.json()).error.code];
 /** An identity token as the application signs them. @param {Record<string, unknown>} [claims] */
 const identityToken = (claims = {}) => identities.token(['http.*'], { iss: 'the-application', oa_session_id: 'login-1', ...claims });
@@ -146,7 +146,7 @@ for (const kind of /** @type {const} */ (['session_ids', 'device_ids', 'jtis']))
     for (const from of [fanout, second]) {
       const refused = await waitFor(async () => {
         const answer = await heads(token, from);
-        return answer.status === 401 && answer;
+        return answer.status === 401 ? answer : undefined;
       }, { what: 'the revoked token is refused over HTTP' });
       assert.equal((await refused.json()).error.reason, 'token_revoked');
       await assert.rejects(RawSocket.connect(`${from.socketUrl}/websocket?vsn=2.0.0&token=${token}`),
@@ -160,7 +160,7 @@ test('no tokens for who is revoked', async () => {
   assert.equal((await revoke({ session_ids: ['login-9'] })).status, 200);
   const again = await waitFor(async () => {
     const answer = await mint({}, identityToken({ oa_session_id: 'login-9' }));
-    return answer.status === 401 && answer;
+    return answer.status === 401 ? answer : undefined;
   }, { what: 'the session gets no more tokens' });
   assert.equal((await again.json()).error.reason, 'token_revoked');
 });
