@@ -12,6 +12,7 @@ const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer
 /** @typedef {Omit<Response, 'json'> & {json: () => Promise<any>}} Answer tests say what is in it by asserting */
 
 /** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
+/** @typedef {Omit<Response, 'json'> & {json(): Promise<any>}} Answer a response whose JSON a test takes as it is */
 
 export class Fanout {
   /** @type {import('node:child_process').ChildProcess | undefined} */

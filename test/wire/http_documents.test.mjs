@@ -1,12 +1,18 @@
 // Snapshots, documents and heads over HTTP: what is answered, to whom, and how.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { RawTcp, Stand, root, waitFor } from '../harness/index.mjs';
 
-const stand = await Stand.create({ flags: { 'allowed-origin': 'https://app.example', 'http-requests-per-second': 0 } });
+const dir = mkdtempSync('/tmp/oa-sync-http-docs-');
+after(() => rmSync(dir, { recursive: true, force: true }));
+const keys = { APP_KEY: 'a'.repeat(40), ADMIN_KEY: 'r'.repeat(40) };
+writeFileSync(`${dir}/service-keys.json`, JSON.stringify({ keys: [
+  { id: 'app', secret: keys.APP_KEY, subject: 'service:app', scopes: ['orders:*'] }, { id: 'admin', secret: keys.ADMIN_KEY, may: ['revoke'] }] }));
+const stand = await Stand.create({ flags: { 'allowed-origin': 'https://app.example', 'http-requests-per-second': 0,
+  'service-keys': `${dir}/service-keys.json` } });
 const { fanout } = stand;
 await stand.insert('docs:1', 5, { body: 'y'.repeat(400) });
 await stand.query(`INSERT INTO app.items (topic, id, n) VALUES ('a/b', 1, 1)`);
@@ -166,8 +172,6 @@ test('no database: 503 with retry-after, and 200 when it is back', async () => {
 });
 
 test('docs/operations/http.md: what it shows is so', async () => {
-  const dir = mkdtempSync('/tmp/oa-sync-http-docs-');
-  after(() => rmSync(dir, { recursive: true, force: true }));
   await stand.query(`CREATE TABLE app.orders (shop_id int, id int, PRIMARY KEY (shop_id, id))`);
   await stand.query(`SELECT runtime.sync_publish('app.orders', topic => 'orders:{shop_id}', doc_key => 'order:{id}')`);
   await stand.query(`INSERT INTO app.orders SELECT 7, i FROM generate_series(1, 3) i`);
@@ -175,7 +179,7 @@ test('docs/operations/http.md: what it shows is so', async () => {
   const blocks = [...readFileSync(`${root}/docs/operations/http.md`, 'utf8').matchAll(/^```sh\n([^]*?)^```$/gm)];
   assert.ok(blocks.length >= 5);
   for (const [, block = ''] of blocks) {
-    execFileSync('bash', ['-euo', 'pipefail', '-c', block], { cwd: dir, stdio: 'pipe', env: {
-      ...process.env, URL: fanout.url('http'), ADMIN: fanout.adminUrl(), TOKEN: fanout.token(['*']) } });
+    execFileSync('bash', ['-euo', 'pipefail', '-c', block], { cwd: dir, stdio: 'pipe', timeout: 20_000, env: {
+      ...process.env, ...keys, URL: fanout.url('http'), ADMIN: fanout.adminUrl(), TOKEN: fanout.token(['*']) } });
   }
 });

@@ -22,24 +22,35 @@ class Cell {
   std::atomic<int64_t> value_{0};
 };
 
-// Fixed buckets of microseconds, cumulative only when they are read.
-class LatencyHistogram {
+// Fixed buckets, cumulative only when they are read. `kBounds`: their upper bounds, ascending.
+template <const auto& kBounds>
+class Histogram {
  public:
-  static constexpr std::array<int64_t, 15> kBoundsUs = {
-      500, 1000, 2000, 3000, 5000, 7500, 10000, 20000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 300000000};
-  void Observe(int64_t us) {
+  static constexpr const auto& kUpperBounds = kBounds;
+  void Observe(int64_t value) {
     size_t i = 0;
-    while (i < kBoundsUs.size() && us > kBoundsUs[i]) ++i;
+    while (i < kBounds.size() && value > kBounds[i]) ++i;
     buckets_[i].Add();
-    sum_us_.Add(us);
+    sum_.Add(value);
   }
   int64_t Bucket(size_t i) const { return buckets_[i].Get(); }
-  int64_t SumUs() const { return sum_us_.Get(); }
+  int64_t Sum() const { return sum_.Get(); }
 
  private:
-  std::array<Cell, kBoundsUs.size() + 1> buckets_;  // the last one is +Inf
-  Cell sum_us_;
+  std::array<Cell, kBounds.size() + 1> buckets_;  // the last one is +Inf
+  Cell sum_;
 };
+
+inline constexpr std::array<int64_t, 15> kLatencyBoundsUs = {
+    500, 1000, 2000, 3000, 5000, 7500, 10000, 20000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 300000000};
+using LatencyHistogram = Histogram<kLatencyBoundsUs>;
+inline constexpr std::array<int64_t, 9> kLagBounds = {0, 1, 10, 50, 250, 1000, 5000, 20000, 100000};
+inline constexpr std::array<int64_t, 8> kUpdatesBounds = {1, 2, 5, 10, 50, 100, 200, 1000};
+inline constexpr std::array<int64_t, 9> kBytesBounds = {256,    1024,    4096,    16384,  65536,
+                                                        262144, 1048576, 2097152, 8388608};
+
+// Where a replay found what it sent: the dearest of them.
+enum class ReplaySource : uint8_t { kWindow, kPageCache, kJournal };
 
 // Written by the thread of one loop only.
 struct LoopCounters {
@@ -51,12 +62,16 @@ struct LoopCounters {
   Cell accepted;       // TCP connections
   Cell accept_errors;
   Cell joins;
+  Cell reconnects;  // joins that brought a cursor
   Cell subscribes;
   Cell messages_received;
   Cell bytes_received;
   Cell frames_sent;
   Cell bytes_sent;
-  Cell frames_encoded;   // update batches built; the others were shared
+  Cell frames_encoded;                      // update batches built; the others were shared
+  Cell encode_ns;                           // time spent on building them
+  Histogram<kUpdatesBounds> batch_updates;  // of those built
+  Histogram<kBytesBounds> batch_bytes;
   Cell batches_sent[2];  // by Encoding
   Cell updates_sent[2];  // by Encoding
   Cell window_batches;   // batches by source
@@ -72,6 +87,11 @@ struct LoopCounters {
   Cell oversized;
   Cell rate_limited;
   LatencyHistogram commit_to_socket;
+  LatencyHistogram replay_time[3];   // by ReplaySource
+  Histogram<kLagBounds> lag_events;  // of subscriptions, once a heartbeat
+  LatencyHistogram lag_time;
+  Cell lag_events_max;  // gauge, of the last heartbeat's interval
+  Cell lag_us_max;      // gauge
   // -- net/
   Cell last_turn_ms;    // steady milliseconds of the loop's last tick; 0 before it
   Cell busy_us;         // time the loop did not wait

@@ -25,7 +25,9 @@ constexpr size_t kStatesAtOnce = 1000;
 }  // namespace
 
 Hub::Hub(const HubOptions& options, HubEnvironment environment)
-    : options_(options), environment_(std::move(environment)) {}
+    : options_(options),
+      environment_(std::move(environment)),
+      lag_(&environment_.counters, options.session.heartbeat_interval_ms) {}
 
 Hub::~Hub() {
   for (size_t i = 0; i < topics_.size(); ++i) environment_.admission.ReleaseTopic();
@@ -122,6 +124,7 @@ void Hub::Tick() {
     retrying_.pop_back();
     RetryTopic(topic);
   }
+  lag_.Tick(now);
   if (environment_.pages.HasWaiting()) TakeBackPages(now);
   EndOldReplays(now);
   if (now < next_sweep_ms_) return;

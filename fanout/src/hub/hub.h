@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "hub/admission.h"
+#include "hub/lag_meter.h"
 #include "hub/page_cache.h"
 #include "hub/session_index.h"
 #include "hub/topic.h"
@@ -128,6 +129,7 @@ class Hub {
   const HubOptions& options() const { return options_; }
   const HubEnvironment& environment() const { return environment_; }
   LoopCounters& counters() { return environment_.counters; }
+  LagMeter& lag() { return lag_; }
   int64_t NowMs() const { return environment_.clock.SteadyMs(); }
 
  private:
@@ -163,6 +165,7 @@ class Hub {
   HubEnvironment environment_;
   std::unordered_map<std::string, TopicRef> topics_;
   SessionIndex sessions_;
+  LagMeter lag_;
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
   int64_t next_read_warning_ms_ = 0;

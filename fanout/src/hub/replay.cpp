@@ -22,8 +22,10 @@ constexpr int64_t kHoldMs = 1000;
 void Hub::ReadJournal(Subscription* subscription) {
   Topic* topic = subscription->topic.get();
   if (auto events = environment_.pages.Find(topic->name, subscription->epoch, subscription->cursor)) {
+    subscription->replay_source = std::max(subscription->replay_source, ReplaySource::kPageCache);
     return subscription->session->OnPage(subscription, PageOf(topic, subscription->epoch, events));
   }
+  subscription->replay_source = ReplaySource::kJournal;
   std::weak_ptr<JournalRead>& under_way = topic->reads[{subscription->epoch, subscription->cursor}];
   if (auto read = under_way.lock()) {
     read->waiters.push_back(subscription);

@@ -135,6 +135,10 @@ void Session::Join(const PhoenixMessage& message) {
   subscription_id_ = RandomId();
   pending->generation = ++generation_;
   hub_.counters().joins.Add();
+  const auto& topics = pending->request.topics;
+  if (std::any_of(topics.begin(), topics.end(), [](const auto& topic) { return topic.cursor.has_value(); })) {
+    hub_.counters().reconnects.Add();
+  }
   BeginSubscribe(pending);
 }
 
@@ -227,6 +231,7 @@ int64_t Session::OnTimer() {
   const int64_t now = hub_.NowMs();
   if (now >= heartbeat_at_ms_) {
     heartbeat_at_ms_ = now + limits.heartbeat_interval_ms;
+    ReportLag();
     // Not on top of answers that cannot be sent: the client has other news to read first.
     if (joined_ && control_.empty()) {
       hub_.counters().heartbeats_sent.Add();

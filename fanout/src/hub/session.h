@@ -150,6 +150,9 @@ class Session : public std::enable_shared_from_this<Session> {
   static bool HasMore(const Subscription& subscription);
   static bool NeedsJournal(const Subscription& subscription);
   static uint64_t HeadOf(const Subscription& subscription);
+  void NoteReplay(Subscription* subscription);
+  int64_t BehindUs(const Subscription& subscription) const;
+  void ReportLag();
   void StartRead(Subscription* subscription);
   void ReleasePage(Subscription* subscription);
   void FreeSlot();

@@ -1,10 +1,24 @@
 // Session, part three: subscriptions and how their batches are cut.
 
 #include <algorithm>
+#include <chrono>
 
 #include "hub/session.h"
 
 namespace oasync {
+namespace {
+
+constexpr int64_t kUsPerMs = 1000;
+
+void CountBuilt(LoopCounters* counters, const Frame& frame, std::chrono::steady_clock::time_point begun) {
+  const auto taken = std::chrono::steady_clock::now() - begun;
+  counters->frames_encoded.Add();
+  counters->encode_ns.Add(std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count());
+  counters->batch_updates.Observe(frame.updates);
+  counters->batch_bytes.Observe(static_cast<int64_t>(frame.size()));
+}
+
+}  // namespace
 
 Subscription* Session::Find(std::string_view topic) const {
   for (const auto& subscription : subscriptions_) {
@@ -23,6 +37,8 @@ void Session::AddSubscription(const TopicRef& topic, const TopicPosition& positi
   subscription->epoch = position.epoch;
   subscription->max_events = max_events;
   subscription->tier = topic->policy.qos;
+  subscription->since_ms = hub_.NowMs();
+  subscription->is_replaying = subscription->cursor < subscription->goal;
   if (NeedsJournal(*subscription)) subscription->place = place;
   hub_.Attach(subscription.get());
   subscriptions_.push_back(std::move(subscription));
@@ -162,6 +178,7 @@ FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t en
   const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_};
   FrameRef frame = cache->Find(key, subscription->goal);
   if (!frame) {
+    const auto begun = std::chrono::steady_clock::now();
     BatchLimits limits = hub_.options().batch;
     limits.max_events = subscription->max_events;
     BatchBuilder builder(encoding_, limits, subscription->topic->name);
@@ -169,16 +186,54 @@ FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t en
     while (cursor < end && builder.Add(at(cursor + 1))) ++cursor;
     if (!builder.has_updates()) {
       subscription->cursor = cursor;
+      NoteReplay(subscription);
       return nullptr;
     }
     const bool complete = cursor >= subscription->goal;
     frame = builder.Finish(subscription->sent, complete, std::max(HeadOf(*subscription), cursor), subscription->epoch);
-    hub_.counters().frames_encoded.Add();
+    CountBuilt(&hub_.counters(), *frame, begun);
     // A frame that nobody else can want is freed when it is sent, and the next one is made in its memory.
     if (subscription->topic->subscriptions.size() > 1) cache->Put(key, complete, frame);
   }
   subscription->sent = subscription->cursor = frame->through_watermark;
+  NoteReplay(subscription);
   return frame;
+}
+
+// To be called whenever the cursor was moved on.
+void Session::NoteReplay(Subscription* subscription) {
+  if (!subscription->is_replaying || subscription->cursor < subscription->goal) return;
+  subscription->is_replaying = false;
+  hub_.counters().replay_time[static_cast<size_t>(subscription->replay_source)].Observe(
+      (hub_.NowMs() - subscription->since_ms) * kUsPerMs);
+}
+
+// Since when the subscription is behind, as far as what is in memory tells: from the commit of the oldest event that it
+// was not sent, or from its beginning if that was later. REQUIRES: it is behind.
+int64_t Session::BehindUs(const Subscription& subscription) const {
+  const int64_t since_us = (hub_.NowMs() - subscription.since_ms) * kUsPerMs;
+  const Event* oldest = nullptr;
+  if (subscription.page && subscription.page->events->Covers(subscription.cursor)) {
+    oldest = &subscription.page->events->At(subscription.cursor + 1);
+  } else if (HasWindow(subscription)) {
+    const Window& window = subscription.topic->window;
+    const uint64_t place = std::max(subscription.cursor, window.base());
+    if (place < window.head()) oldest = &window.At(place + 1);
+  }
+  if (oldest == nullptr) return since_us;
+  const int64_t commit_us = oldest->commit_time_us != 0 ? oldest->commit_time_us : oldest->inserted_at_us;
+  return std::clamp<int64_t>(hub_.environment().clock.WallMicros() - commit_us, 0, since_us);
+}
+
+void Session::ReportLag() {
+  for (const auto& subscription : subscriptions_) {
+    const uint64_t head = HeadOf(*subscription);
+    if (subscription->cursor < head) {
+      hub_.lag().Report(head - subscription->cursor, BehindUs(*subscription));
+    } else {
+      hub_.lag().Report(0, 0);
+    }
+  }
 }
 
 void Session::StartRead(Subscription* subscription) {

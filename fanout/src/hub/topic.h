@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counters.h"
 #include "event.h"
 #include "hub/admission.h"
 #include "hub/frame_cache.h"
@@ -56,9 +57,12 @@ struct Subscription {
     kBlocked,  // has to read the journal, but the session has no replay slot free
   };
   State state = State::kIdle;
-  bool waits_for_retry = false;   // the journal had a gap or could not be read
-  ReplayPlaceRef place;           // while it is a replay that counts
-  QosTier tier = QosTier::kWarm;  // as it was at subscribe
+  int64_t since_ms = 0;                                // when it began
+  bool is_replaying = false;                           // the goal was not reached yet
+  ReplaySource replay_source = ReplaySource::kWindow;  // so far
+  bool waits_for_retry = false;                        // the journal had a gap or could not be read
+  ReplayPlaceRef place;                                // while it is a replay that counts
+  QosTier tier = QosTier::kWarm;                       // as it was at subscribe
 };
 
 struct Topic {

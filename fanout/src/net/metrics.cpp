@@ -3,8 +3,10 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace oasync {
@@ -13,6 +15,9 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
+
+constexpr double kUsPerSecond = 1e6;
+constexpr double kNsPerSecond = 1e9;
 
 struct Described {
   Cell LoopCounters::*cell;
@@ -30,6 +35,7 @@ constexpr Described kCells[] = {
     {&LoopCounters::accepted, "accepted_total", "TCP connections accepted", false},
     {&LoopCounters::accept_errors, "accept_errors_total", "Failures to accept, such as no free descriptor", false},
     {&LoopCounters::joins, "joins_total", "Channel joins", false},
+    {&LoopCounters::reconnects, "reconnects_total", "Channel joins that brought a cursor", false},
     {&LoopCounters::subscribes, "subscribes_total", "Subscribe requests taken up", false},
     {&LoopCounters::messages_received, "messages_received_total", "Messages from clients", false},
     {&LoopCounters::bytes_received, "bytes_received_total", "Bytes of messages from clients", false},
@@ -82,26 +88,67 @@ MetricFamily Labelled(const char* name, const char* help, const char* label, con
   return family;
 }
 
-MetricFamily CommitToSocket(const MetricsSources& sources) {
-  constexpr double kUsPerSecond = 1e6;
-  MetricFamily family =
-      Family("commit_to_socket_seconds", "Oldest live event of a batch: from its commit to the hand-over to the socket",
-             MetricType::Histogram);
+// A histogram, summed over the loops; what it counts is divided by `unit`.
+template <typename Read>
+ClientMetric Distribution(const MetricsSources& sources, double unit, Read read) {
+  const auto& bounds = std::remove_cvref_t<decltype(read(*sources.loops.front()))>::kUpperBounds;
   ClientMetric metric;
   uint64_t cumulative = 0;
-  double sum_us = 0;
-  const auto& bounds = LatencyHistogram::kBoundsUs;
+  double sum = 0;
   for (size_t i = 0; i <= bounds.size(); ++i) {
-    for (const auto& loop : sources.loops) cumulative += static_cast<uint64_t>(loop->commit_to_socket.Bucket(i));
+    for (const auto& loop : sources.loops) cumulative += static_cast<uint64_t>(read(*loop).Bucket(i));
     const double bound =
-        i < bounds.size() ? static_cast<double>(bounds[i]) / kUsPerSecond : std::numeric_limits<double>::infinity();
+        i < bounds.size() ? static_cast<double>(bounds[i]) / unit : std::numeric_limits<double>::infinity();
     metric.histogram.bucket.push_back({cumulative, bound});
   }
-  for (const auto& loop : sources.loops) sum_us += static_cast<double>(loop->commit_to_socket.SumUs());
+  for (const auto& loop : sources.loops) sum += static_cast<double>(read(*loop).Sum());
   metric.histogram.sample_count = cumulative;
-  metric.histogram.sample_sum = sum_us / kUsPerSecond;
-  family.metric.push_back(std::move(metric));
-  return family;
+  metric.histogram.sample_sum = sum / unit;
+  return metric;
+}
+
+void AddDistributions(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  const auto add = [&](const char* name, const char* help, double unit, auto read) {
+    families->push_back(Family(name, help, MetricType::Histogram));
+    families->back().metric.push_back(Distribution(sources, unit, read));
+  };
+  add(
+      "commit_to_socket_seconds", "Oldest live event of a batch: from its commit to the hand-over to the socket",
+      kUsPerSecond, [](const LoopCounters& loop) -> const auto& { return loop.commit_to_socket; });
+  add(
+      "batch_updates", "Updates of the batches built", 1,
+      [](const LoopCounters& loop) -> const auto& { return loop.batch_updates; });
+  add(
+      "batch_bytes", "Bytes of the batches built", 1,
+      [](const LoopCounters& loop) -> const auto& { return loop.batch_bytes; });
+  add(
+      "subscriber_lag_events", "Events a subscription was not sent yet, once a heartbeat", 1,
+      [](const LoopCounters& loop) -> const auto& { return loop.lag_events; });
+  add(
+      "subscriber_lag_seconds", "How long a subscription has been behind, once a heartbeat", kUsPerSecond,
+      [](const LoopCounters& loop) -> const auto& { return loop.lag_time; });
+  static constexpr const char* kSources[] = {"window", "page_cache", "journal"};
+  families->push_back(Family("replay_seconds", "From a subscribe to the head it saw", MetricType::Histogram));
+  for (size_t i = 0; i < 3; ++i) {
+    ClientMetric metric = Distribution(
+        sources, kUsPerSecond, [i](const LoopCounters& loop) -> const auto& { return loop.replay_time[i]; });
+    metric.label.push_back({"source", kSources[i]});
+    families->back().metric.push_back(std::move(metric));
+  }
+}
+
+// The largest of the loops' maxima.
+void AddMaxima(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  const auto add = [&](const char* name, const char* help, double unit, Cell LoopCounters::*cell) {
+    int64_t most = 0;
+    for (const auto& loop : sources.loops) most = std::max(most, (loop.get()->*cell).Get());
+    families->push_back(Family(name, help, MetricType::Gauge));
+    AddValue(&families->back(), static_cast<double>(most) / unit);
+  };
+  add("subscriber_lag_events_max", "Most events that a subscription was behind in the last heartbeat's interval", 1,
+      &LoopCounters::lag_events_max);
+  add("subscriber_lag_seconds_max", "Longest that a subscription was behind in the last heartbeat's interval",
+      kUsPerSecond, &LoopCounters::lag_us_max);
 }
 
 void AddPages(const PageCache& pages, std::vector<MetricFamily>* families) {
@@ -136,7 +183,6 @@ MetricFamily HttpRequests(const MetricsSources& sources) {
 }
 
 void AddLoops(const MetricsSources& sources, std::vector<MetricFamily>* families) {
-  constexpr double kUsPerSecond = 1e6;
   MetricFamily busy = Family("loop_busy_seconds_total", "Time that an event loop did not wait", MetricType::Counter);
   for (size_t i = 0; i < sources.loops.size(); ++i) {
     AddValue(&busy, static_cast<double>(sources.loops[i]->busy_us.Get()) / kUsPerSecond, "loop", std::to_string(i));
@@ -168,7 +214,7 @@ void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families)
   MetricFamily silence = Family("tail_silence_seconds", "Since the tail last heard from the database; -1 before it did",
                                 MetricType::Gauge);
   const int64_t us = sources.tail_silence_us();
-  AddValue(&silence, us < 0 ? -1 : static_cast<double>(us) / 1e6);
+  AddValue(&silence, us < 0 ? -1 : static_cast<double>(us) / kUsPerSecond);
   families->push_back(std::move(silence));
 }
 
@@ -218,7 +264,12 @@ std::string RenderMetrics(const MetricsSources& sources) {
                               "kind", sources.shared.storms));
   families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
   families.push_back(Labelled("key_reloads_total", "Key files read again", "result", sources.shared.key_reloads));
-  families.push_back(CommitToSocket(sources));
+  MetricFamily encoding = Family("encode_seconds_total", "Time spent on building batches", MetricType::Counter);
+  AddValue(&encoding,
+           Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.encode_ns; }) / kNsPerSecond);
+  families.push_back(std::move(encoding));
+  AddDistributions(sources, &families);
+  AddMaxima(sources, &families);
   AddPages(*sources.pages, &families);
   MetricFamily replays = Family("replays", "Subscribes under way that read the journal", MetricType::Gauge);
   AddValue(&replays, sources.admission->replays());

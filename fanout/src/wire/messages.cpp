@@ -1,6 +1,7 @@
 #include "wire/messages.h"
 
 #include "base/json_text.h"
+#include "base/percent.h"
 
 namespace oasync {
 
@@ -32,14 +33,17 @@ const char* TierName(QosTier tier) {
   return "";
 }
 
-// Where a client takes up a topic that it cannot resume.
+// Where a client takes up a topic that it cannot resume. Documents are always whole; the journal is so only while
+// nothing of it was given up, and more than the budget of it was too much just now.
 Json SnapshotJson(const StaleTopic& topic) {
-  if (topic.reason == StaleReason::kReplayBudgetExceeded) {
-    // From the journal it would be more than what was too much.
-    return {{"source", "documents"}, {"epoch", WatermarkJson(topic.epoch)}};
-  }
-  // What can be had without a document store: everything retained, from the floor, in the current epoch.
-  return {{"source", "journal"}, {"resume_after", WatermarkJson(topic.floor)}, {"epoch", WatermarkJson(topic.epoch)}};
+  const bool is_over_budget = topic.reason == StaleReason::kReplayBudgetExceeded;
+  const bool is_journal_whole = topic.floor == 0 && !is_over_budget;
+  Json snapshot = {{"source", is_journal_whole ? "journal" : "documents"},
+                   {"path", "/api/sync/snapshot?topic=" + PercentEncode(topic.topic)},
+                   {"epoch", WatermarkJson(topic.epoch)}};
+  // Everything retained, also for who wants no documents.
+  if (!is_over_budget) snapshot["resume_after"] = WatermarkJson(topic.floor);
+  return snapshot;
 }
 
 }  // namespace

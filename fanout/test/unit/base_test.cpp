@@ -11,6 +11,7 @@
 #include "base/base64.h"
 #include "base/json_text.h"
 #include "base/mailbox.h"
+#include "base/percent.h"
 #include "base/timing_wheel.h"
 #include "base/token_bucket.h"
 #include "base/utf8.h"
@@ -22,6 +23,11 @@ TEST(Utf8, TakesWhatIsWellFormed) {
   EXPECT_TRUE(IsValidUtf8(""));
   EXPECT_TRUE(IsValidUtf8("plain ascii, longer than eight bytes"));
   EXPECT_TRUE(IsValidUtf8("\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x99\x82 \xED\x9F\xBF \xEE\x80\x80 \xF4\x8F\xBF\xBF"));
+}
+
+TEST(PercentEncode, LeavesOnlyWhatIsUnreserved) {
+  EXPECT_EQ(PercentEncode("run_1.x-y~Z9"), "run_1.x-y~Z9");
+  EXPECT_EQ(PercentEncode("a:b/c d&e=f+%\xC3\xA4"), "a%3Ab%2Fc%20d%26e%3Df%2B%25%C3%A4");
 }
 
 TEST(Utf8, RefusesWhatIsNot) {

@@ -35,7 +35,10 @@ TEST_F(Budget, ACursorBeyondItIsStaleWithAllThatIsToKnow) {
                                             {"replay_lag", 501},
                                             {"replay_budget_events", 500},
                                             {"qos_tier", "hot"}}));
-  EXPECT_EQ(stale["snapshot_plan"]["topics"][0]["snapshot"]["source"], "documents");
+  EXPECT_EQ(stale["snapshot_plan"]["topics"][0]["snapshot"],
+            Json({{"source", "documents"},
+                  {"path", "/api/sync/snapshot?topic=t"},
+                  {"epoch", stale["snapshot_plan"]["topics"][0]["snapshot"]["epoch"]}}));
   EXPECT_EQ(hub.shared.stale.Read().at("replay_budget_exceeded"), 1u);
   EXPECT_EQ(hub.counters.subscriptions.Get(), 0);
 }

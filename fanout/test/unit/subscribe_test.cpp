@@ -107,6 +107,9 @@ TEST_F(Subscribe, AStaleTopicRefusesAllWithAPlan) {
   EXPECT_TRUE(topic.contains("qos_tier"));
   EXPECT_EQ(error["snapshot_plan"]["format"], "openagents.sync.snapshot.v1");
   EXPECT_EQ(error["snapshot_plan"]["topics"][0]["head_watermark"], 10);
+  // What the journal lacks is in the documents only.
+  EXPECT_EQ(error["snapshot_plan"]["topics"][0]["snapshot"]["source"], "documents");
+  EXPECT_EQ(error["snapshot_plan"]["topics"][0]["snapshot"]["resume_after"], 5);
   const Json push = *hub.Next(*client);
   EXPECT_EQ(push[3], "sync:error");
   EXPECT_EQ(push[4], error);
