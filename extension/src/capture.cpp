@@ -60,6 +60,21 @@ void CheckTopic(std::string_view topic) {
            errdetail("A topic is 1 to %zu bytes of letters, digits and _ . : / -", kMaxTopicBytes)));
 }
 
+[[noreturn]] void RaiseOwnTopic(std::string_view topic) {
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("topic \"%.*s\" is reserved", static_cast<int>(topic.size()), topic.data()),
+                  errdetail("Topics that begin with %s are OA Sync's own.", kOwnTopics.data()),
+                  errhint("Choose a topic with another beginning.")));
+}
+
+// A topic that rows or callers name.
+void CheckGivenTopic(std::string_view topic) {
+  CheckTopic(topic);
+  if (IsOwnTopic(topic)) RaiseOwnTopic(topic);
+}
+
+bool MayBeGiven(std::string_view topic) { return IsValidTopic(topic) && !IsOwnTopic(topic); }
+
 void CheckDocKey(std::string_view key) {
   if (!key.empty() && key.size() <= kMaxDocKeyBytes) return;
   ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a document key of %zu bytes", key.size()),
@@ -119,7 +134,7 @@ int64 RenderVersion(const TablePublication* pub, TupleTableSlot* row) {
 
 void Identify(Identity* identity, TablePublication* pub, TupleTableSlot* row) {
   Render(identity->topic, pub->topic, "topic", pub, row);
-  CheckTopic(identity->topic.view());
+  CheckGivenTopic(identity->topic.view());
   Render(identity->doc_key, pub->doc_key, "doc_key", pub, row);
   CheckDocKey(identity->doc_key.view());
   identity->doc_version = RenderVersion(pub, row);
@@ -140,7 +155,7 @@ bool TryIdentify(Identity* identity, TablePublication* pub, TupleTableSlot* row)
   if (ReadVersion(pub, row, &identity->doc_version) != VersionFault::kNone) return false;
   Render(identity->topic, pub->topic, "topic", pub, row);
   Render(identity->doc_key, pub->doc_key, "doc_key", pub, row);
-  return IsValidTopic(identity->topic.view()) && identity->doc_key.len > 0 && identity->doc_key.len <= kMaxDocKeyBytes;
+  return MayBeGiven(identity->topic.view()) && identity->doc_key.len > 0 && identity->doc_key.len <= kMaxDocKeyBytes;
 }
 
 // The row as a value of the published table's row type: a partition may have its columns in another order.
@@ -307,12 +322,18 @@ const TriggerData* CheckTrigger(FunctionCallInfo fcinfo) {
   return trigger;
 }
 
+void EmitUpsert(std::string_view topic, std::string_view doc_key, int64 version, const text* json) {
+  Bytes payload;
+  AppendCanonicalSqlJson(payload, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
+  LogUpsert(topic, doc_key, version, payload.view());
+}
+
 }  // namespace
 
 bool TryRenderTopic(Bytes& out, TablePublication* pub, TupleTableSlot* row) {
   if (HasNull(pub->topic, row)) return false;
   Render(out, pub->topic, "topic", pub, row);
-  return IsValidTopic(out.view());
+  return MayBeGiven(out.view());
 }
 
 bool FixedTopic(Bytes& out, const TablePublication* pub) {
@@ -320,7 +341,7 @@ bool FixedTopic(Bytes& out, const TablePublication* pub) {
     if (pub->topic.parts[i].number != 0) return false;
   }
   for (int i = 0; i < pub->topic.count; ++i) out.Append(pub->topic.parts[i].literal);
-  CheckTopic(out.view());
+  CheckGivenTopic(out.view());
   return true;
 }
 
@@ -364,6 +385,7 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(oa_sync_capture_row);
 PG_FUNCTION_INFO_V1(sync_emit);
+PG_FUNCTION_INFO_V1(oa_sync_emit_own);
 PG_FUNCTION_INFO_V1(oa_sync_check_publication);
 
 // AFTER row trigger of every published table. Its argument is the publication's id.
@@ -394,17 +416,31 @@ Datum sync_emit(PG_FUNCTION_ARGS) {
   const char* topic = text_to_cstring(PG_GETARG_TEXT_PP(0));
   const char* doc_key = text_to_cstring(PG_GETARG_TEXT_PP(1));
   const int64 version = PG_ARGISNULL(2) ? kVersionIsWatermark : PG_GETARG_INT64(2);
-  CheckTopic(topic);
+  CheckGivenTopic(topic);
   CheckDocKey(doc_key);
   if (!PG_ARGISNULL(2)) CheckVersion(version);
   if (PG_ARGISNULL(3)) {
     LogWithoutPayload(topic, doc_key, version, Op::kDelete);
     PG_RETURN_VOID();
   }
-  Bytes payload;
-  const text* given = PG_GETARG_TEXT_PP(3);
-  AppendCanonicalSqlJson(payload, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
-  LogUpsert(topic, doc_key, version, payload.view());
+  EmitUpsert(topic, doc_key, version, PG_GETARG_TEXT_PP(3));
+  PG_RETURN_VOID();
+}
+
+// oa_sync_emit_own(topic, doc_key, payload): the same for a topic of OA Sync's own, and for no other. STRICT; only for
+// functions of the extension, which run as its owner.
+Datum oa_sync_emit_own(PG_FUNCTION_ARGS) {
+  PreventCommandIfReadOnly("oa_sync_emit_own()");
+  CheckMayCapture();
+  const char* topic = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  const char* doc_key = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  CheckTopic(topic);
+  CheckDocKey(doc_key);
+  if (!IsOwnTopic(topic)) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("topic \"%s\" is not OA Sync's own", topic),
+                    errhint("Call sync_emit().")));
+  }
+  EmitUpsert(topic, doc_key, kVersionIsWatermark, PG_GETARG_TEXT_PP(2));
   PG_RETURN_VOID();
 }
 
@@ -416,7 +452,7 @@ Datum oa_sync_check_publication(PG_FUNCTION_ARGS) {
   }
   const TablePublication* pub = CompilePublication(rel, PG_GETARG_INT32(1));
   Bytes topic;
-  FixedTopic(topic, pub);
+  if (!FixedTopic(topic, pub) && IsOwnTopic(pub->topic.parts[0].literal)) RaiseOwnTopic(pub->topic.parts[0].literal);
   relation_close(rel, AccessShareLock);
   PG_RETURN_VOID();
 }

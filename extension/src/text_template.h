@@ -34,4 +34,8 @@ constexpr size_t kMaxDocKeyBytes = 1024;
 // A topic is 1 to 160 bytes of [A-Za-z0-9_.:/-].
 bool IsValidTopic(std::string_view topic);
 
+// Topics that begin so are OA Sync's own: fan-outs believe what comes by them, so nobody else may write to them.
+constexpr std::string_view kOwnTopics = "oa_sync.";
+inline bool IsOwnTopic(std::string_view topic) { return topic.substr(0, kOwnTopics.size()) == kOwnTopics; }
+
 }  // namespace oasync

@@ -292,7 +292,7 @@ void AddTokenSettings(CLI::App* app, Config* config) {
             "first are forgotten, with an error in the log",
             kGroup);
   Add(app, "--require-revocations", config->refuse_without_revocations,
-      "on: WebSockets are refused with 503 until the database has told what is revoked", kGroup)
+      "on: WebSockets and reads over HTTP are refused with 503 until the database has told what is revoked", kGroup)
       ->default_str("off")
       ->check(OneOf({"off", "on"}));
   app->add_option("--allowed-origin", config->allowed_origins,

@@ -192,7 +192,7 @@ COMMENT ON FUNCTION @extschema@.sync_publish(regclass, text, text, text, text, b
   'doc_version names a column of an integer type or a timestamp (then microseconds since 1970); null is the watermark. '
   'payload is * for the row, a list of columns, or function(*) for a function of the row that returns json. '
   'skip_unchanged leaves out updates that change neither payload nor version. always captures also under session_replication_role = replica. '
-  'ERROR 42703 for an unknown column, 42809 for what is not a permanent table with all its rows in it, 42710 for a partitioned table with a published partition, 22023 for a bad template. '
+  'ERROR 42703 for an unknown column, 42809 for what is not a permanent table with all its rows in it, 42710 for a partitioned table with a published partition, 22023 for a bad template, or a topic that begins with oa_sync. (those are OA Sync''s own). '
   'WARNING when another table of the same topic has keys that begin alike. '
   'Example: SELECT runtime.sync_publish(''app.run_events'', topic => ''run:{run_id}:events'', doc_key => ''event:{run_id}:{seq}'', doc_version => ''seq'');';
 

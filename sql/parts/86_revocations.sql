@@ -1,6 +1,13 @@
 
 -- Revocations: sessions, devices and tokens that no fan-out lets in any more.
 
+-- The topics of OA Sync itself, by which fan-outs hear of revocations and canaries: nobody else writes to them.
+CREATE FUNCTION @extschema@.oa_sync_emit_own(topic text, doc_key text, payload json) RETURNS void
+  LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'oa_sync_emit_own';
+COMMENT ON FUNCTION @extschema@.oa_sync_emit_own(text, text, json) IS
+  'Behind sync_revoke() and sync_canary(): appends an event to a topic that begins with oa_sync., which sync_emit() and published tables can not.';
+REVOKE ALL ON FUNCTION @extschema@.oa_sync_emit_own(text, text, json) FROM PUBLIC;
+
 CREATE TABLE @extschema@.sync_revocations (
   kind text COLLATE "C" NOT NULL,
   value text COLLATE "C" NOT NULL,
@@ -59,7 +66,7 @@ BEGIN
     DO UPDATE SET reason = excluded.reason, revoked_at = now(), expires_at = greatest(r.expires_at, excluded.expires_at);
   FOR one IN SELECT r.* FROM @extschema@.sync_revocations r WHERE r.kind = sync_revoke.kind AND r.value = ANY (revoked)
       ORDER BY r.value LOOP
-    PERFORM @extschema@.sync_emit('oa_sync.revocations', one.kind || ':' || one.value, NULL,
+    PERFORM @extschema@.oa_sync_emit_own('oa_sync.revocations', one.kind || ':' || one.value,
       json_build_object('kind', one.kind, 'value', one.value, 'reason', one.reason,
                         'expires_at', CASE WHEN isfinite(one.expires_at) THEN ceil(extract(epoch FROM one.expires_at))::bigint ELSE 0 END));
   END LOOP;

@@ -12,7 +12,7 @@ BEGIN
   END IF;
   -- Nobody waits for standbys because of it, and no walwriter for its turn.
   PERFORM set_config('synchronous_commit', 'local', true);
-  PERFORM @extschema@.sync_emit('oa_sync.canary', 'canary', NULL, '{}');
+  PERFORM @extschema@.oa_sync_emit_own('oa_sync.canary', 'canary', '{}');
   RETURN true;
 END
 $$;

@@ -18,10 +18,13 @@ export class Authority {
     execFileSync('openssl', args, { stdio: 'pipe' });
   }
 
-  /** A certificate for 127.0.0.1 and its key, as files. @param {string} name the common name @returns {{cert: string, key: string}} */
-  issue(name) {
+  /**
+   * A certificate for 127.0.0.1 and its key, as files.
+   * @param {string} name the common name @param {string[]} [kind] of the key, for openssl req -newkey @returns {{cert: string, key: string}}
+   */
+  issue(name, kind = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']) {
     const [cert, key, request] = [`${this.dir}/${name}.pem`, `${this.dir}/${name}.key`, `${this.dir}/${name}.csr`];
-    this.#openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', `/CN=${name}`,
+    this.#openssl('req', '-new', '-newkey', ...kind, '-nodes', '-subj', `/CN=${name}`,
       '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', request);
     this.#openssl('x509', '-req', '-in', request, '-CA', this.file, '-CAkey', `${this.dir}/ca.key`, '-CAcreateserial', '-days', '2',
       '-copy_extensions', 'copy', '-out', cert);

@@ -1,6 +1,6 @@
 -- sync_emit: events by hand, and what it refuses.
 \ir include/setup.sql
-SELECT plan(25);
+SELECT plan(29);
 SELECT runtime.sync_emit('e', 'a', 5, '{"b":2,"a":1}'), runtime.sync_emit('e', 'b', NULL, 'null'), runtime.sync_emit('e', 'c', 0, NULL), runtime.sync_emit('e', E'k\n"ä', 9223372036854775807, '"x"') \g /dev/null
 SELECT is(t.events('e'), ARRAY['1 upsert a 5 {"a":1,"b":2}', '2 upsert b 2 null', '3 delete c 0 -', E'4 upsert k\n"ä 9223372036854775807 "x"'],
           'payload, version, json null, SQL null');
@@ -11,6 +11,11 @@ SELECT throws_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic),
   FROM unnest(ARRAY['', 'a b', 'ä', 'a{b}', E'a\n', 'a*', repeat('x', 161)]) topic;
 SELECT lives_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, ''1'')', topic), 'topic ' || to_json(topic))
   FROM unnest(ARRAY['A-z_0.9:/', repeat('x', 160)]) topic;
+-- Topics of OA Sync's own: whoever wrote to them could revoke, or make a fan-out look sound.
+SELECT throws_ok(format('SELECT runtime.sync_emit(%L, ''k'', 1, %L)', topic, payload), '22023', format('topic "%s" is reserved', topic), 'reserved: ' || topic)
+  FROM (VALUES ('oa_sync.revocations', '{}'), ('oa_sync.canary', NULL)) v(topic, payload);
+SELECT lives_ok($$SELECT runtime.sync_emit('oa_sync', 'k', 1, '1'), runtime.sync_emit('oa_syncs.x', 'k', 1, '1')$$, 'what only resembles one is free');
+SELECT throws_ok($$SELECT runtime.oa_sync_emit_own('e', 'k', '{}')$$, '22023', 'topic "e" is not OA Sync''s own', 'the other way is for those only');
 SELECT throws_ok($$SELECT runtime.sync_emit('e', '', 1, '1')$$, '22023', NULL, 'empty key');
 SELECT throws_ok($$SELECT runtime.sync_emit('e', repeat('x', 1025), 1, '1')$$, '22023', NULL, 'key of 1025 bytes');
 SELECT lives_ok($$SELECT runtime.sync_emit('e', repeat('x', 1024), 1, '1')$$, 'key of 1024 bytes');

@@ -1,6 +1,6 @@
 -- What sync_publish refuses, with its SQLSTATE and message; and that a refusal leaves nothing.
 \ir include/setup.sql
-SELECT plan(40);
+SELECT plan(47);
 
 CREATE TABLE app.runs (id int PRIMARY KEY, name text, amount numeric, at timestamptz, small smallint);
 CREATE FUNCTION app.returns_text(r app.runs) RETURNS text LANGUAGE sql AS $$ SELECT r.name $$;
@@ -36,6 +36,21 @@ SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', doc_key => repeat('{i
 SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', topic => 'no spaces')$$, '22023',
                  'invalid topic "no spaces"', 'a topic without columns is checked at once');
 SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', topic => repeat('x', 161))$$, '22023', NULL, 'a topic that is too long');
+
+-- Topics of OA Sync's own
+SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', topic => 'oa_sync.revocations')$$, '22023', 'topic "oa_sync.revocations" is reserved', 'a reserved topic');
+SELECT throws_ok($$SELECT runtime.sync_publish('app.runs', topic => 'oa_sync.{name}')$$, '22023', 'topic "oa_sync." is reserved', 'a template that begins so');
+CREATE TABLE app.strangers (id int PRIMARY KEY, room text);
+SELECT lives_ok($$SELECT runtime.sync_publish('app.strangers', topic => '{room}')$$, 'a template that may give one');
+SELECT throws_ok($$INSERT INTO app.strangers VALUES (1, 'oa_sync.revocations')$$, '22023', 'topic "oa_sync.revocations" is reserved', 'a row that gives one');
+INSERT INTO app.strangers VALUES (1, 'a');
+SELECT throws_ok($$UPDATE app.strangers SET room = 'oa_sync.canary'$$, '22023', 'topic "oa_sync.canary" is reserved', 'a row that is changed to one');
+ALTER TABLE app.strangers DISABLE TRIGGER USER;
+UPDATE app.strangers SET room = 'oa_sync.canary';
+ALTER TABLE app.strangers ENABLE TRIGGER USER;
+SELECT lives_ok($$DELETE FROM app.strangers$$, 'a row that was never an event can go');
+SELECT is((SELECT count(*) FROM runtime.sync_stream_events WHERE topic LIKE 'oa!_sync.%' ESCAPE '!'), 0::bigint, 'and tells nobody');
+SELECT runtime.sync_unpublish('app.strangers') \g /dev/null
 
 -- Kinds of relations
 CREATE VIEW app.a_view AS SELECT * FROM app.runs;

@@ -138,6 +138,9 @@ test('bad questions are told so', async () => {
     ['/api/sync/snapshot?topic=docs:1&limit=1e3', 400, 'invalid_limit'],
     ['/api/sync/snapshot?topic=docs:1&page_token=xxxx', 400, 'invalid_page_token'],
     ['/api/sync/documents?topic=docs:1', 400, 'invalid_doc_key'],
+    ['/api/sync/documents?topic=docs:1&doc_key=a%FFb', 400, 'invalid_doc_key'],
+    ['/api/sync/topics/docs:1/documents/%C3%28', 400, 'invalid_doc_key'],
+    ['/api/sync/snapshot?topic=docs:1&page_token=%FF', 400, 'invalid_page_token'],
     ['/api/sync/nothing', 404, 'no_such_path'],
     ['/metrics', 404, 'no_such_path'],
   ])) {

@@ -99,6 +99,18 @@ test('a pair that does not go together is refused, SIGHUP or not; the next good 
   await waitFor(async () => (await shown()) === 'first', { what: 'the pair that fits' });
 });
 
+test('a pair that OpenSSL does not take, for its key is too weak, is refused', async () => {
+  const failures = async () => Number(/tls_reloads_total\{result="failed"\} (\d+)/.exec((await get(fanout.adminPort, '/metrics', withCertificate)).body)?.[1]);
+  const expiry = async () => /oa_sync_tls_certificate_\w+ .*/.exec((await get(fanout.adminPort, '/metrics', withCertificate)).body)?.[0];
+  const [before, expires] = [await failures(), await expiry()];
+  install(authority.issue('weak', ['rsa:1024']));
+  process.kill(fanout.pid, 'SIGHUP');
+  await waitFor(async () => (await failures()) > before, { what: 'a failure is counted' });
+  assert.equal(await shown(), 'first');
+  assert.equal(await expiry(), expires);
+  install(first);
+});
+
 test('a handshake that stalls is ended, and others are served meanwhile', async () => {
   const quick = await stand.startFanout({ 'tls-cert': files.cert, 'tls-key': files.key, 'handshake-timeout-ms': 700 });
   const { RawTcp } = await import('../harness/index.mjs');

@@ -189,7 +189,7 @@ std::shared_ptr<const Identity> IdentityCheck::Recognize(std::string_view author
   identity->session_id = result.grant->session_id;
   identity->device_id = result.grant->device_id;
   identity->token_id = result.grant->token_id;
-  identity->scopes = result.scopes.empty() ? options_.default_scopes : result.scopes;
+  identity->scopes = std::move(result.scopes).value_or(options_.default_scopes);
   identity->may_mint = true;
   return identity;
 }

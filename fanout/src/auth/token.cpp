@@ -161,7 +161,7 @@ TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) co
   TokenResult result{TokenFault::kNone, std::move(grant)};
   if (policy_.is_identity) {
     result.user_id = ClaimText(claims, "oa_user_id").value_or("");
-    if (claims.contains("oa_sync_scopes") && !ReadScopeTexts(claims, policy_.max_scopes, &result.scopes)) {
+    if (claims.contains("oa_sync_scopes") && !ReadScopeTexts(claims, policy_.max_scopes, &result.scopes.emplace())) {
       return refuse(TokenFault::kInvalidClaims);
     }
   }

@@ -58,7 +58,7 @@ struct TokenResult {
   GrantRef grant;  // set when fault is kNone
   // Of an identity token, beside the grant, which has no scopes then: as they are written.
   std::string user_id{};
-  std::vector<std::string> scopes{};
+  std::optional<std::vector<std::string>> scopes{};  // nothing when it does not say; an empty list is one
 };
 
 // Verifies in a fixed order: header, signature, claims, expected values, revocation; nothing of a token is believed

@@ -46,8 +46,13 @@ RevocationFeed::RevocationFeed(Database& database, SystemTopics& topics, Revocat
 
 void RevocationFeed::OnEvent(const Event& event) {
   if (const auto revocation = ParseRevocation(event)) return Take({*revocation});
-  // Without its payload (by a policy of the topic), or of a later version: the table has it.
-  if (event.op == Op::kUpsert) Read();
+  if (event.op != Op::kUpsert) return;
+  // Without its payload (by a policy of the topic), or of a later version: the table has it, sooner or later.
+  {
+    const std::lock_guard lock(mutex_);
+    doubt_ms_ = kPauseMinMs;
+  }
+  Read();
 }
 
 void RevocationFeed::Read() {
@@ -85,6 +90,11 @@ void RevocationFeed::OnAnswer(const RevocationAnswer& answer) {
       last_error_.clear();
       pause_ms_ = 0;
       again = is_wanted_;  // the answer may be older than what made it so
+      if (!again && doubt_ms_ != 0) {
+        is_wanted_ = true;
+        read_at_ms_ = clock_.SteadyMs() + doubt_ms_;
+        doubt_ms_ = doubt_ms_ < kPauseMaxMs ? std::min(doubt_ms_ * 2, kPauseMaxMs) : 0;
+      }
     } else {
       is_wanted_ = true;
       pause_ms_ = std::clamp(pause_ms_ * 2, kPauseMinMs, kPauseMaxMs);

@@ -46,6 +46,9 @@ class RevocationFeed {
   bool is_wanted_ = true;   // to be read (again)
   int64_t read_at_ms_ = 0;  // not before (steady)
   int64_t pause_ms_ = 0;    // after the next failure
+  // An event had no payload. Its commit is told before others see its rows, with synchronous standbys long before: so
+  // long after the next answer the table is read once more, and after twice as long again; 0 at last.
+  int64_t doubt_ms_ = 0;
   std::string last_error_;  // said once
   bool overflow_said_ = false;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/utf8.h"
 #include "hub/system_topics.h"
 #include "net/bearer.h"
 #include "net/http_content.h"
@@ -33,6 +34,9 @@ bool ParseNumber(std::string_view text, uint64_t* number) {
 
 HttpAnswer BadRequest(std::string_view reason) { return HttpError(400, "bad_request", reason); }
 
+// What PostgreSQL can hold as text.
+bool IsText(std::string_view bytes) { return bytes.find('\0') == std::string_view::npos && IsValidUtf8(bytes); }
+
 // A document that is not there: the error, and the place in the stream at which it was not.
 HttpAnswer NoDocument(std::string_view body) {
   HttpAnswer answer = HttpError(404, "not_found", "no_such_document");
@@ -50,8 +54,10 @@ bool HasHash(std::string_view body, std::string_view hash) {
 HttpAnswer DatabaseFailure(const DatabaseError& error, bool has_page_token) {
   const std::string& state = error.sqlstate;
   if (state.empty()) return HttpRetryLater(503, "unavailable", "database_unreachable", kUnreachableRetryMs);
-  if (state == "22023" || state == "22004")
+  // The last two: what is no text, or not in the database's encoding.
+  if (state == "22023" || state == "22004" || state == "22021" || state == "22P05") {
     return BadRequest(has_page_token ? "invalid_page_token" : "invalid_argument");
+  }
   if (state == "54000") return HttpError(422, "snapshot_too_large", "see_docs_snapshots");
   if (state == "55000" && has_page_token) return HttpError(410, "stale_cursor", "begin_again_without_page_token");
   if (state == "55000") return HttpError(409, "no_snapshot_source", "the_topic_has_no_source_of_documents");
@@ -104,6 +110,12 @@ void DocumentEndpoints::AddTo(HttpRouter* router) const {
 
 bool DocumentEndpoints::MayRead(const HttpRequest& request, const std::vector<std::string>& topics,
                                 const HttpReply& reply) const {
+  const RevocationList* revocations = environment_.required_revocations;
+  if (revocations != nullptr && !revocations->IsKnown()) {
+    environment_.counters.denials.Add("revocations_unknown");
+    reply(HttpRetryLater(503, "unavailable", "revocations_unknown", kUnreachableRetryMs));
+    return false;
+  }
   const TokenResult result =
       environment_.verifier.Verify(BearerToken(request.authorization), environment_.clock.WallMs() / 1000);
   if (!result.grant) {
@@ -161,7 +173,8 @@ void DocumentEndpoints::Snapshot(const HttpRequest& request, const std::string& 
   if (request.HasArgument("limit") && (!ParseNumber(request.Argument("limit"), &limit) || limit == 0)) {
     return reply(BadRequest("invalid_limit"));
   }
-  if (question.page_token.size() > kMaxPageTokenBytes) return reply(BadRequest("invalid_page_token"));
+  if (question.page_token.size() > kMaxPageTokenBytes || !IsText(question.page_token))
+    return reply(BadRequest("invalid_page_token"));
   question.max_documents = static_cast<uint32_t>(std::min<uint64_t>(limit, limits_.max_documents));
   reply = TakePlace(std::move(reply));
   if (!reply) return;
@@ -182,7 +195,7 @@ void DocumentEndpoints::Snapshot(const HttpRequest& request, const std::string& 
 void DocumentEndpoints::Document(const HttpRequest& request, const std::string& topic, const std::string& doc_key,
                                  HttpReply reply) const {
   if (!MayRead(request, {topic}, reply)) return;
-  if (doc_key.empty() || doc_key.size() > kMaxKeyBytes) return reply(BadRequest("invalid_doc_key"));
+  if (doc_key.empty() || doc_key.size() > kMaxKeyBytes || !IsText(doc_key)) return reply(BadRequest("invalid_doc_key"));
   uint64_t min_watermark = 0;
   if (request.HasArgument("min_watermark") && !ParseNumber(request.Argument("min_watermark"), &min_watermark)) {
     return reply(BadRequest("invalid_min_watermark"));

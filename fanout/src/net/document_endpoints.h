@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "auth/revocation_list.h"
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/counters.h"
@@ -38,6 +39,8 @@ struct DocumentEnvironment {
   const Clock& clock;
   SharedCounters& counters;
   WorkerThread& worker;  // hashes and compresses
+  // Nobody is answered before it is known; null: it is not waited for.
+  const RevocationList* required_revocations = nullptr;
 };
 
 // An answer's HTTP form of a failed question. `has_page_token`: 55000 is then the token's fault.

@@ -158,6 +158,16 @@ TEST(TokenEndpoint, AClaimThatLooksLikeAPatternWidensNothing) {
   EXPECT_TRUE(grant->scopes.Allows("org:*"));
 }
 
+TEST(TokenEndpoint, AnIdentityThatSaysNoScopesHasNone) {
+  EndpointFixture f;
+  EXPECT_TRUE(f.Verified(f.Ask(f.IdentityToken(), ""))->scopes.Allows("default.t"));
+  for (const Json& none : {Json::array(), Json(""), Json(" , ")}) {
+    const std::string identity = f.IdentityToken({{"oa_sync_scopes", none}});
+    EXPECT_EQ(f.Ask(identity, "").Code(), "invalid_scope") << none;
+    EXPECT_EQ(f.Ask(identity, R"({"scopes":["default.t"]})").Code(), "invalid_scope") << none;
+  }
+}
+
 TEST(TokenEndpoint, TimesAndDevices) {
   EndpointFixture f;
   for (const char* bad : {"59", "901", "-1", "1.5", "\"300\"", "18446744073709551615", "1e30"}) {

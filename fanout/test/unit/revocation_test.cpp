@@ -165,6 +165,31 @@ TEST(RevocationFeed, AnEventWithoutItsPayloadIsReadFromTheTable) {
   EXPECT_EQ(f.database.reads.size(), 1u);
 }
 
+TEST(RevocationFeed, ARowThatIsSeenAfterItsEventIsReadLater) {
+  FeedFixture f;
+  f.feed.Tick();
+  f.database.Answer({});
+  f.topics.PostEvents({std::make_shared<Event>(EventOf(Json()))});
+  ASSERT_EQ(f.database.reads.size(), 1u);
+  f.database.Answer({});
+  f.feed.Tick();
+  EXPECT_TRUE(f.database.reads.empty()) << "after a pause";
+  f.clock.Advance(1000);
+  f.feed.Tick();
+  ASSERT_EQ(f.database.reads.size(), 1u);
+  f.database.Answer({{}, {{Kind::kToken, "j", "admin_revoked", 0}}});
+  EXPECT_EQ(f.told.size(), 1u);
+  int reads = 0;
+  for (int s = 0; s < 600; ++s) {
+    f.clock.Advance(1000);
+    f.feed.Tick();
+    reads += static_cast<int>(f.database.reads.size());
+    f.database.Answer({});
+  }
+  EXPECT_GT(reads, 0);
+  EXPECT_LT(reads, 10) << "not for ever";
+}
+
 std::unique_ptr<FakeSocket> ConnectAs(HubFixture& f, const std::string& session_id, const std::string& token_id) {
   auto grant = std::make_shared<Grant>();
   grant->subject = "user-1";
