@@ -270,7 +270,9 @@ void Server::Run() {
   for (const auto& loop : loops_) loop->BeginShutdown(config_.shutdown_spread_ms, config_.shutdown_deadline_ms);
   // A second signal ends the process at once.
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
-  const sigset_t signals = HandledSignals();
+  // SIGHUP stays blocked: systemd may send it with SIGTERM, and it would end what is to end gracefully.
+  sigset_t signals = HandledSignals();
+  sigdelset(&signals, SIGHUP);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   for (const auto& loop : loops_) loop->Join();
   ticker_.reset();

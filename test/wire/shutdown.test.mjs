@@ -42,6 +42,20 @@ test('sockets are closed one after the other, each told when to come back', asyn
   assert.ok(new Set(advice).size > 10);
 });
 
+test('SIGHUP does not end a shutdown that is under way', async () => {
+  const fanout = await stand.startFanout({ 'shutdown-spread-ms': 500 });
+  await fanout.ready();
+  const raw = await stand.raw({ fanout });
+  await raw.join();
+  process.kill(fanout.pid, 'SIGTERM');
+  await waitFor(() => fanout.log.includes('closing'), { what: 'the shutdown begins' });
+  const hangups = setInterval(() => fanout.running && process.kill(fanout.pid, 'SIGHUP'), 20);
+  assert.equal(await raw.closed(), 1001);
+  await waitFor(() => !fanout.running, { what: 'the end' });
+  clearInterval(hangups);
+  assert.equal(await fanout.stop(), 0);
+});
+
 test('a second signal ends it at once', async () => {
   const fanout = await stand.startFanout({ 'shutdown-spread-ms': 600_000 });
   await fanout.ready();

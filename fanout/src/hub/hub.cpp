@@ -85,9 +85,9 @@ void Hub::OnEvents(const std::vector<EventRef>& events) {
   }
 }
 
-void Hub::OnLost(const std::string& name) {
+void Hub::OnLost(const std::string& name, uint64_t loss) {
   const auto it = topics_.find(name);
-  const std::optional<TopicState> state = environment_.feed.Recover(name);
+  const std::optional<TopicState> state = environment_.feed.Recover(name, loss);
   // Of another epoch: the word that it began is on its way and will say where the topic stands.
   if (!state || it == topics_.end() || !it->second->following || it->second->epoch != state->epoch) return;
   Topic* topic = it->second.get();

@@ -66,8 +66,8 @@ class TopicFeed {
   virtual void Follow(const std::string& topic) = 0;
   virtual void Unfollow(const std::string& topic) = 0;
   // After events of the topic were left out because the loop did not keep up: where the tail stands now, and they come
-  // again from there. Nothing when they have begun to come again otherwise.
-  virtual std::optional<TopicState> Recover(const std::string& /*topic*/) { return std::nullopt; }
+  // again from there. Nothing when they have begun to come again otherwise since this `loss`.
+  virtual std::optional<TopicState> Recover(const std::string& /*topic*/, uint64_t /*loss*/) { return std::nullopt; }
 };
 
 // What every part of a loop needs; each must outlive the hub.
@@ -96,7 +96,7 @@ class Hub {
   void OnFollowing(const TopicState& state);
   void OnEvents(const std::vector<EventRef>& events);
   // Live events of the topic were left out: what subscribers lack is in the journal.
-  void OnLost(const std::string& name);
+  void OnLost(const std::string& name, uint64_t loss);
   // Retries, lingering topics. To be called every 100 ms or so.
   void Tick();
 

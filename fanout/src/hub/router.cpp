@@ -6,15 +6,18 @@
 namespace oasync {
 namespace {
 
-uint64_t Weight(const Event& event) {
-  return sizeof(Event) + event.topic.size() + event.proto.size() + event.json.size();
+// Takes the loop off a list of losses: any of its, or only one.
+template <typename Losses>
+bool EraseLoss(Losses* losses, uint32_t loop, std::optional<uint64_t> number = {}) {
+  return std::erase_if(*losses,
+                       [&](const auto& loss) { return loss.loop == loop && (!number || loss.number == *number); }) != 0;
 }
 
 }  // namespace
 
 void LoopPort::Taken(const std::vector<EventRef>& events) {
   uint64_t bytes = 0;
-  for (const EventRef& event : events) bytes += Weight(*event);
+  for (const EventRef& event : events) bytes += WeightOf(*event);
   queued_events_.fetch_sub(events.size(), std::memory_order_relaxed);
   queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
 }
@@ -24,7 +27,9 @@ class Router::LoopFeed final : public TopicFeed {
   LoopFeed(Router& router, uint32_t loop) : router_(router), loop_(loop) {}
   void Follow(const std::string& topic) override { router_.Follow(loop_, topic); }
   void Unfollow(const std::string& topic) override { router_.Unfollow(loop_, topic); }
-  std::optional<TopicState> Recover(const std::string& topic) override { return router_.Recover(loop_, topic); }
+  std::optional<TopicState> Recover(const std::string& topic, uint64_t loss) override {
+    return router_.Recover(loop_, topic, loss);
+  }
 
  private:
   Router& router_;
@@ -61,7 +66,7 @@ void Router::Unfollow(uint32_t loop, const std::string& topic) {
     const auto it = routes_.find(topic);
     if (it == routes_.end()) return;
     std::erase(it->second.loops, loop);
-    std::erase(it->second.lost, loop);
+    EraseLoss(&it->second.lost, loop);
     if (!it->second.loops.empty()) return;
     routes_.erase(it);
   }
@@ -105,12 +110,14 @@ bool Router::HasRoom(uint32_t loop, uint64_t bytes) const {
 }
 
 void Router::Give(uint32_t loop, Route* route, const EventRef& event) {
-  if (!route->lost.empty() && std::find(route->lost.begin(), route->lost.end(), loop) != route->lost.end()) return;
-  const uint64_t bytes = Weight(*event);
+  for (const Loss& loss : route->lost) {
+    if (loss.loop == loop) return;
+  }
+  const uint64_t bytes = WeightOf(*event);
   if (!HasRoom(loop, bytes)) {
-    route->lost.push_back(loop);
-    outgoing_[loop].lost.push_back(route->state.topic);
-    topics_lost_.fetch_add(1, std::memory_order_relaxed);
+    const uint64_t number = topics_lost_.fetch_add(1, std::memory_order_relaxed) + 1;
+    route->lost.push_back({loop, number});
+    outgoing_[loop].lost.emplace_back(route->state.topic, number);
     return;
   }
   outgoing_[loop].events.push_back(event);
@@ -125,14 +132,15 @@ void Router::Post(uint32_t loop) {
     port.queued_bytes_.fetch_add(outgoing.bytes, std::memory_order_relaxed);
     port.PostEvents(std::move(outgoing.events));
   }
-  for (std::string& topic : outgoing.lost) port.PostLost(std::move(topic));
+  for (const auto& [topic, number] : outgoing.lost) port.PostLost(topic, number);
 }
 
-std::optional<TopicState> Router::Recover(uint32_t loop, const std::string& topic) {
+std::optional<TopicState> Router::Recover(uint32_t loop, const std::string& topic, uint64_t loss) {
   const std::lock_guard lock(mutex_);
   const auto it = routes_.find(topic);
-  // Followed anew in the meantime, or the tail started over: it was told then where it stands.
-  if (it == routes_.end() || std::erase(it->second.lost, loop) == 0) return std::nullopt;
+  // Followed anew in the meantime, or the tail started over: it was told then where it stands. Should it have been lost
+  // again since, the word of that is still on its way: to recover now would let those events be taken for known.
+  if (it == routes_.end() || !EraseLoss(&it->second.lost, loop, loss)) return std::nullopt;
   return it->second.state;
 }
 

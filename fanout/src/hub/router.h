@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "event.h"
@@ -28,8 +29,8 @@ class LoopPort {
   virtual ~LoopPort() = default;
   virtual void PostFollowing(TopicState state) = 0;
   virtual void PostEvents(std::vector<EventRef> events) = 0;
-  // Events of the topic were left out, from here on until the loop calls TopicFeed::Recover.
-  virtual void PostLost(std::string /*topic*/) {}
+  // Events of the topic were left out, from here on until the loop calls TopicFeed::Recover with the same `loss`.
+  virtual void PostLost(const std::string& /*topic*/, uint64_t /*loss*/) {}
 
   // To be called by the loop when it has done with a list: makes room for others. Any thread.
   void Taken(const std::vector<EventRef>& events);
@@ -69,16 +70,21 @@ class Router final : public EventSink {
 
  private:
   class LoopFeed;
+  // A loop that gets no events of a topic until it recovers.
+  struct Loss {
+    uint32_t loop = 0;
+    uint64_t number = 0;
+  };
   struct Route {
     std::vector<uint32_t> loops;  // that follow the topic
-    std::vector<uint32_t> lost;   // those of them that get no events until they recover
+    std::vector<Loss> lost;       // those of them that have lost it
     bool following = false;
     TopicState state;  // head: the last event that came
   };
 
   void Follow(uint32_t loop, const std::string& topic);
   void Unfollow(uint32_t loop, const std::string& topic);
-  std::optional<TopicState> Recover(uint32_t loop, const std::string& topic);
+  std::optional<TopicState> Recover(uint32_t loop, const std::string& topic, uint64_t loss);
   bool HasRoom(uint32_t loop, uint64_t bytes) const;
   void Give(uint32_t loop, Route* route, const EventRef& event);
   void Post(uint32_t loop);
@@ -95,7 +101,7 @@ class Router final : public EventSink {
   struct Outgoing {
     std::vector<EventRef> events;
     uint64_t bytes = 0;
-    std::vector<std::string> lost;
+    std::vector<std::pair<std::string, uint64_t>> lost;
   };
   std::vector<Outgoing> outgoing_;  // by loop
   std::atomic<TailMode> tail_mode_{TailMode::kDown};

@@ -216,8 +216,8 @@ void Loop::PostEvents(std::vector<EventRef> events) {
   }
 }
 
-void Loop::PostLost(std::string topic) {
-  inbox_->Post([this, topic = std::move(topic)] { hub_->OnLost(topic); });
+void Loop::PostLost(const std::string& topic, uint64_t loss) {
+  inbox_->Post([this, topic, loss] { hub_->OnLost(topic, loss); });
 }
 
 // Many at once, as they come when a database is read, are looked for together.

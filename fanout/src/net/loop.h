@@ -66,7 +66,7 @@ class Loop final : public LoopPort {
   // -- LoopPort
   void PostFollowing(TopicState state) override;
   void PostEvents(std::vector<EventRef> events) override;
-  void PostLost(std::string topic) override;
+  void PostLost(const std::string& topic, uint64_t loss) override;
   // What is revoked from now on. Any thread.
   void PostRevocations(const std::vector<Revocation>& revocations);
 

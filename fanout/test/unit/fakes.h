@@ -145,7 +145,9 @@ class FakeFeed final : public TopicFeed {
   explicit FakeFeed(FakeSource& source) : source_(source) {}
   void Follow(const std::string& topic) override { source_.Follow(topic); }
   void Unfollow(const std::string& topic) override { source_.Unfollow(topic); }
-  std::optional<TopicState> Recover(const std::string&) override { return std::exchange(recovered, std::nullopt); }
+  std::optional<TopicState> Recover(const std::string&, uint64_t) override {
+    return std::exchange(recovered, std::nullopt);
+  }
 
   std::optional<TopicState> recovered;  // what the next Recover() is told
 

@@ -21,7 +21,7 @@ class LostEvents : public testing::Test {
   void Lose(uint64_t count, uint64_t epoch = 1) {
     hub.source.Fill("t", count);
     hub.feed.recovered = TopicState{"t", hub.source.journal["t"].size(), 0, epoch};
-    hub.hub.OnLost("t");
+    hub.hub.OnLost("t", 1);
   }
 
   HubFixture hub;
@@ -49,7 +49,7 @@ TEST_F(LostEvents, AReaderAheadOfTheTailIsNotCalledAheadOfTheHead) {
   Lose(4);
   follower.Take(hub.TakeAll(*client));
   hub.feed.recovered = TopicState{"t", 7, 0, 1};  // the tail is behind what the journal gave
-  hub.hub.OnLost("t");
+  hub.hub.OnLost("t", 1);
   hub.Live("t");
   follower.Take(hub.TakeAll(*client));
   EXPECT_EQ(follower.cursor, 10u);
@@ -62,8 +62,8 @@ TEST_F(LostEvents, OfAnotherEpochTheNewStartTells) {
 
 TEST_F(LostEvents, WhatHasRecoveredOtherwiseIsLeftAlone) {
   const size_t reads = hub.source.reads.size();
-  hub.hub.OnLost("t");
-  hub.hub.OnLost("unknown");
+  hub.hub.OnLost("t", 1);
+  hub.hub.OnLost("unknown", 2);
   hub.Live("t");
   follower.Take(hub.TakeAll(*client));
   EXPECT_EQ(follower.cursor, 6u);

@@ -16,12 +16,16 @@ struct Port final : LoopPort {
     for (auto& event : list) events.push_back(event->topic + std::to_string(event->watermark));
     waiting.insert(waiting.end(), list.begin(), list.end());
   }
-  void PostLost(std::string topic) override { lost.push_back(std::move(topic)); }
+  void PostLost(const std::string& topic, uint64_t loss) override {
+    lost.push_back(topic);
+    losses.push_back(loss);
+  }
   // As the loop does when it gets there.
   void TakeAll() { Taken(std::exchange(waiting, {})); }
   std::vector<TopicState> followings;
   std::vector<std::string> events;
   std::vector<std::string> lost;
+  std::vector<uint64_t> losses;
   std::vector<EventRef> waiting;
 };
 
@@ -119,12 +123,12 @@ TEST_F(QueueLimit, ItGoesOnWhereItRecovers) {
   slow.TakeAll();
   Events("a", 11, 12);  // there is room, but what is between would be missing
   EXPECT_EQ(slow.events.size(), 3u);
-  const auto state = slow_feed.Recover("a");
+  const auto state = slow_feed.Recover("a", slow.losses.back());
   ASSERT_TRUE(state.has_value());
   EXPECT_EQ(state->head, 12u);
   Events("a", 13, 13);
   EXPECT_EQ(slow.events.back(), "a13");
-  EXPECT_FALSE(slow_feed.Recover("a").has_value());
+  EXPECT_FALSE(slow_feed.Recover("a", slow.losses.back()).has_value());
 }
 
 TEST_F(QueueLimit, OtherTopicsAreNotTouchedOnceThereIsRoom) {
@@ -139,15 +143,31 @@ TEST_F(QueueLimit, ANewStartOfTheTopicMakesItGood) {
   Events("a", 1, 10);
   slow.TakeAll();
   router.OnFollowing({"a", 20, 0, 2});
-  EXPECT_FALSE(slow_feed.Recover("a").has_value());
+  EXPECT_FALSE(slow_feed.Recover("a", slow.losses.back()).has_value());
   Events("a", 21, 21);
   EXPECT_EQ(slow.events.back(), "a21");
+}
+
+// The loop gets to an old word of a loss when there is a newer one behind it, after a new start of the topic.
+TEST_F(QueueLimit, AnOldLossDoesNotRecoverFromANewerOne) {
+  Events("a", 1, 10);
+  slow.TakeAll();
+  router.OnFollowing({"a", 20, 0, 2});
+  Events("a", 21, 30);
+  slow.TakeAll();
+  ASSERT_EQ(slow.losses.size(), 2u);
+  EXPECT_FALSE(slow_feed.Recover("a", slow.losses[0]).has_value());
+  Events("a", 31, 31);
+  EXPECT_EQ(slow.events.back(), "a23");  // still lost
+  const auto state = slow_feed.Recover("a", slow.losses[1]);
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->head, 31u);
 }
 
 TEST_F(QueueLimit, LeavingForgetsIt) {
   Events("a", 1, 10);
   slow_feed.Unfollow("a");
-  EXPECT_FALSE(slow_feed.Recover("a").has_value());
+  EXPECT_FALSE(slow_feed.Recover("a", slow.losses.back()).has_value());
   slow.TakeAll();
   slow_feed.Follow("a");
   EXPECT_EQ(slow.followings.back().head, 10u);
