@@ -9,8 +9,6 @@ import { Hopeless, waitFor, within } from './wait.mjs';
 /** What a sanitizer says when it found something. */
 const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
 
-/** @typedef {Omit<Response, 'json'> & {json: () => Promise<any>}} Answer tests say what is in it by asserting */
-
 /** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
 /** @typedef {Omit<Response, 'json'> & {json(): Promise<any>}} Answer a response whose JSON a test takes as it is */
 

@@ -6,8 +6,8 @@
 namespace oasync {
 namespace {
 
-constexpr std::array<const char*, 5> kReasons = {"user_requested", "admin_revoked", "token_replay", "device_replaced",
-                                                 "security_policy"};
+constexpr const char* kReasons[] = {"user_requested", "admin_revoked", "token_replay", "device_replaced",
+                                    "security_policy"};
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 }  // namespace
@@ -15,7 +15,7 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 const char* RevocationReasonName(RevocationReason reason) { return kReasons[static_cast<size_t>(reason)]; }
 
 std::optional<RevocationReason> FindRevocationReason(std::string_view name) {
-  for (size_t i = 0; i < kReasons.size(); ++i) {
+  for (size_t i = 0; i < std::size(kReasons); ++i) {
     if (name == kReasons[i]) return static_cast<RevocationReason>(i);
   }
   return std::nullopt;

@@ -80,7 +80,7 @@ void PageCache::Take(Waiter waiter, bool is_new, Work* work) {
   // Behind those who wait already, unless it is one of them.
   if ((is_new && !waiting_.empty()) || !MayRead()) {
     if (is_new) stats_.waited.fetch_add(1, std::memory_order_relaxed);
-    is_new ? waiting_.push_back(std::move(waiter)) : waiting_.push_front(std::move(waiter));
+    waiting_.insert(is_new ? waiting_.end() : waiting_.begin(), std::move(waiter));
     stats_.waiting.store(waiting_.size(), std::memory_order_relaxed);
     return;
   }
