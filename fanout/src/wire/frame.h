@@ -36,7 +36,6 @@ class Frame {
 
   uint32_t updates = 0;            // in an update batch
   int64_t oldest_commit_us = 0;    // of its live events; 0 when there is none
-  bool from_journal = false;       // replayed from a journal page, not from the window
   uint64_t through_watermark = 0;  // where an update batch ends
 
  private:
