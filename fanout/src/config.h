@@ -15,6 +15,7 @@
 
 namespace oasync {
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): there is one of them, in the order of the settings.
 struct Config {
   std::string database;
   std::string listen_host = "127.0.0.1";
