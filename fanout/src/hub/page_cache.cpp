@@ -73,7 +73,7 @@ void PageCache::Take(Waiter waiter, bool is_new, Work* work) {
   const Key key{{waiter.question.topic, waiter.question.epoch}, waiter.question.after};
   if (EventPageRef page = FindLocked(key)) {
     stats_.hits.fetch_add(1, std::memory_order_relaxed);
-    work->answers.push_back({std::move(waiter.done), {{}, std::move(page)}});
+    work->answers.emplace_back(std::move(waiter.done), ReadResult<EventPageRef>{{}, std::move(page)});
     return;
   }
   if (Join(&waiter)) return;
@@ -153,13 +153,13 @@ void PageCache::Settle(const FlightRef& flight, const EventPageRef& page, const 
   for (Waiter& waiter : flight->waiters) {
     const uint64_t after = waiter.question.after;
     if (page && page->Covers(after)) {
-      work->answers.push_back({std::move(waiter.done), {{}, page}});
+      work->answers.emplace_back(std::move(waiter.done), ReadResult<EventPageRef>{{}, page});
     } else if (error.empty() && flight->key.second < after && !waiter.exact) {
       // The read ended before this place: for its bytes, or because what is before it is gone by now.
       waiter.exact = true;
       Take(std::move(waiter), /*is_new=*/false, work);
     } else {
-      work->answers.push_back({std::move(waiter.done), {error, nullptr}});
+      work->answers.emplace_back(std::move(waiter.done), ReadResult<EventPageRef>{error, nullptr});
     }
   }
 }
@@ -216,7 +216,7 @@ void PageCache::Erase(Entries::iterator entry) {
   entries_.erase(entry);
 }
 
-void PageCache::Perform(Work work) {
+void PageCache::Perform(Work&& work) {
   for (const FlightRef& flight : work.launches) {
     const auto& [history, after] = flight->key;
     source_.ReadAfter(history.first, after, static_cast<uint32_t>(flight->end - after), options_.read_bytes,

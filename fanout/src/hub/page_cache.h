@@ -140,7 +140,7 @@ class PageCache {
   void MakeRoom();
   EventPageRef Keep(const Flight& flight, EventPageRef page);
   void Erase(Entries::iterator entry);
-  void Perform(Work work);
+  void Perform(Work&& work);
   void OnRead(const FlightRef& flight, ReadResult<std::vector<EventRef>> result);
 
   const PageCacheOptions options_;

@@ -74,7 +74,7 @@ void Hub::OnJournal(const std::weak_ptr<Topic>& weak_topic, const std::shared_pt
 PageRef Hub::PageOf(Topic* topic, uint64_t epoch, const EventPageRef& events) {
   std::weak_ptr<JournalPage>& known = topic->pages[{epoch, events->after()}];
   if (PageRef page = known.lock(); page && page->events == events) return page;
-  const PageRef page = std::make_shared<JournalPage>(events);
+  PageRef page = std::make_shared<JournalPage>(events);
   known = page;
   std::erase_if(topic->pages, [](const auto& entry) { return entry.second.expired(); });
   recent_pages_.push_back(page);

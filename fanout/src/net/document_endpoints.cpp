@@ -241,7 +241,7 @@ void DocumentEndpoints::Heads(const HttpRequest& request, HttpReply reply) const
   if (!reply) return;
   reply = Finishing(request, std::move(reply));
   environment_.source.ReadHeads(
-      std::move(topics), [reply = std::move(reply)](ReadResult<std::vector<TopicState>> result) {
+      std::move(topics), [reply = std::move(reply)](const ReadResult<std::vector<TopicState>>& result) {
         if (!result.ok()) {
           return reply(HttpRetryLater(503, "unavailable", "database_unreachable", kUnreachableRetryMs));
         }
