@@ -38,8 +38,10 @@ int Housekeeping::Run() {
     if (received == SIGTERM || received == SIGINT) return received;
     CheckMemory();
     auth_.Reload(received == SIGHUP);
-    const bool changed = certificate_.Changed() | key_.Changed();
-    if (shared_.tls && (changed || received == SIGHUP)) ReloadTls();
+    // Both are looked at, whatever the first says.
+    const bool certificate_changed = certificate_.Changed();
+    const bool key_changed = key_.Changed();
+    if (shared_.tls && (certificate_changed || key_changed || received == SIGHUP)) ReloadTls();
   }
 }
 

@@ -15,7 +15,7 @@ class JournalReader::Request {
   Request(std::string key, TimePoint deadline) : key(std::move(key)), deadline(deadline) {}
   virtual ~Request() = default;
   virtual PgStatus Run(JournalSession& session) = 0;
-  virtual void Answer(std::string error, std::string sqlstate = {}) = 0;
+  virtual void Answer(std::string error, std::string sqlstate) = 0;
 
   const std::string key;
   const TimePoint deadline;
@@ -191,8 +191,8 @@ void JournalReader::Stop() {
     rejected.swap(rejected_);
     joinable_.clear();
   }
-  for (const auto& request : left) request->Answer("stopping");
-  for (const auto& request : rejected) request->Answer("stopping");
+  for (const auto& request : left) request->Answer("stopping", {});
+  for (const auto& request : rejected) request->Answer("stopping", {});
 }
 
 std::unique_ptr<JournalReader::Request> JournalReader::Take() {
@@ -219,8 +219,8 @@ void JournalReader::Expire(TimePoint now) {
     }
   }
   CountErrors(expired.size() + rejected.size());
-  for (const auto& request : rejected) request->Answer("too many reads are waiting for the database");
-  for (const auto& request : expired) request->Answer("no answer from the database in time");
+  for (const auto& request : rejected) request->Answer("too many reads are waiting for the database", {});
+  for (const auto& request : expired) request->Answer("no answer from the database in time", {});
 }
 
 void JournalReader::CountErrors(size_t count) {

@@ -161,7 +161,8 @@ TEST_F(DatabaseTest, LargeSnapshotsDoNotHoldUpReplaysAndCommands) {
   TestSession locker(cluster_->conninfo());
   locker.Run("BEGIN; LOCK TABLE notes");
   std::promise<DocumentAnswer> blocked;
-  source_->ReadSnapshot({"notes", 1000, 1 << 20, {}}, [&](DocumentAnswer answer) { blocked.set_value(answer); });
+  source_->ReadSnapshot({"notes", 1000, 1 << 20, {}},
+                        [&](DocumentAnswer answer) { blocked.set_value(std::move(answer)); });
   ASSERT_TRUE(Eventually(
       [] { return cluster_->Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; }));
   EXPECT_TRUE(Canary().ok());

@@ -179,7 +179,7 @@ TEST(UpdateCodecTest, ReadsAsLibprotobufDoes) {
   }
   std::string error;
   for (const std::string& bad : {std::string("\x0a\x01\xff"), std::string("\x12\x01\xff"), std::string("\x0b\x0c"),
-                                 text("\x00\x00", 2), std::string("\x2a\x82\x80\x80\x80\x80\x00hi", 9)}) {
+                                 text("\x00\x00", 2), text("\x2a\x82\x80\x80\x80\x80\x00hi", 9)}) {
     EXPECT_EQ(DecodeUpdate(sample + bad, &error), nullptr);
   }
 }

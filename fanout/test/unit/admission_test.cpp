@@ -141,6 +141,7 @@ TEST(AdmissionOfSessions, StatesOfManyTopicsAreAskedForInParts) {
   std::vector<std::unique_ptr<FakeSocket>> clients;
   for (int i = 0; i < 4; ++i) {
     std::vector<std::string> topics;
+    topics.reserve(400);
     for (int n = 0; n < 400; ++n) topics.push_back("run:" + std::to_string(i) + ":" + std::to_string(n));
     clients.push_back(hub.Connect());
     hub.Send(*clients.back(), "1", "phx_join", Topics(topics));

@@ -253,6 +253,7 @@ TEST(PageCacheThreads, ManyLoopsShareTheReads) {
   PageCache pages({kPage, uint64_t{1} << 20, size_t{1} << 30, 16}, source);
   std::atomic<int> served{0};
   std::vector<std::thread> loops;
+  loops.reserve(4);
   for (int loop = 0; loop < 4; ++loop) {
     loops.emplace_back([&] {
       for (uint64_t after = 0; after < 1000; after += 7) {
