@@ -12,8 +12,6 @@
 namespace oasync::pg {
 namespace {
 
-using std::string_literals::operator""s;
-
 using openagents::sync::v1::SyncOp;
 using openagents::sync::v1::Update;
 
@@ -156,7 +154,7 @@ TEST(UpdateCodecTest, ReadsAsLibprotobufDoes) {
       sample + last.SerializeAsString(),
       last.SerializeAsString() + sample,
       negative.SerializeAsString(),
-      sample + "\x28\x85\x80\x00"s,                                  // a watermark with needless bytes
+      sample + std::string("\x28\x85\x80\x00", 4),                   // a watermark with needless bytes
       sample + text("\x38\x80\x80\x80\x80\x10", 6),                  // hydration_required: 2^32
       sample + text("\x40\x81\x80\x80\x80\x10", 6),                  // op: 2^32 + 1, cut to 32 bits
       sample + text("\xb0\x06\x05", 3) + text("\xba\x06\x02hi", 5),  // unknown fields
@@ -181,7 +179,7 @@ TEST(UpdateCodecTest, ReadsAsLibprotobufDoes) {
   }
   std::string error;
   for (const std::string& bad : {std::string("\x0a\x01\xff"), std::string("\x12\x01\xff"), std::string("\x0b\x0c"),
-                                 "\x00\x00"s, "\x2a\x82\x80\x80\x80\x80\x00hi"s}) {
+                                 std::string("\x00\x00", 2), std::string("\x2a\x82\x80\x80\x80\x80\x00hi", 9)}) {
     EXPECT_EQ(DecodeUpdate(sample + bad, &error), nullptr);
   }
 }
