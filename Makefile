@@ -1,7 +1,7 @@
 # OA Sync: one Makefile for everything. `make help` explains the targets.
 #
 # The version is stated here and nowhere else by hand; `make lint` checks every other place against it.
-VERSION := 0.3.0
+VERSION := 0.4.0
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -69,6 +69,14 @@ fanout: ; @$(call build-fanout,build/fanout,RelWithDebInfo,)
 build-fanout = test -f $(1)/build.ninja || cmake -S fanout -B $(1) -G Ninja -DCMAKE_BUILD_TYPE=$(2) \
 	-DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DOA_SYNC_SANITIZE=$(3); ninja -C $(1) -j$(JOBS)
 
+.PHONY: sdk
+sdk: $(PROTO_ES) ## build the TypeScript SDK (clients/typescript/dist)
+	npm run --silent build -w @openagents/sync
+
+.PHONY: console
+console: sdk ## build the console (build/console)
+	npm run --silent build -w @openagents/sync-console
+
 .PHONY: install
 install: all ## install the extension into PostgreSQL, and the fan-out into PREFIX/bin
 	$(SUDO) $(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
@@ -96,6 +104,18 @@ check-unit: fanout unit-tests ## C++ unit tests of the fan-out and of the extens
 .PHONY: check-wire
 check-wire: $(PROTO_ES) ## the fan-out with the stock phoenix client and raw sockets
 	timeout 1800 $(NODE_TEST) $(WIRE_TESTS)
+
+.PHONY: check-sdk
+check-sdk: sdk ## the TypeScript SDK, against real servers
+	timeout 1800 npm test --silent -w @openagents/sync
+
+.PHONY: check-terminal
+check-terminal: fanout $(PROTO_ES) ## the terminal client, against real servers
+	timeout 1800 $(NODE_TEST) $(sort $(wildcard test/terminal/*.test.mjs))
+
+.PHONY: check-browser
+check-browser: console fanout ## the console in Debian's Chromium
+	timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(sort $(wildcard test/browser/*.test.mjs))
 
 .PHONY: check-integration
 check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every event exactly once
@@ -160,4 +180,4 @@ dist: ## a PGXN archive of HEAD: dist/oa_sync-VERSION.zip
 .PHONY: clean
 clean: ## remove what was built (node_modules stays)
 	-$(MAKE) -C extension clean PG_CONFIG=$(PG_CONFIG) >/dev/null
-	rm -rf build dist
+	rm -rf build dist clients/typescript/dist clients/typescript/src/gen
