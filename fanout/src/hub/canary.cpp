@@ -8,6 +8,10 @@
 namespace oasync {
 namespace {
 
+// How soon the first one is asked for again while none came: that of another fan-out, sent a moment before its topic
+// was followed here, keeps the database from sending ours for a second.
+constexpr int64_t kFirstRetryMs = 500;
+
 // undefined_function, insufficient_privilege, read_only_sql_transaction: it will not work the next time either.
 bool CannotBeSent(std::string_view sqlstate) {
   return sqlstate == "42883" || sqlstate == "42501" || sqlstate == "25006";
@@ -29,7 +33,8 @@ void Canary::Tick() {
   const int64_t now = clock_.SteadyMs();
   const int64_t last = last_ms_.load(std::memory_order_relaxed);
   if (now < std::max(next_ms_, last < 0 ? 0 : last + options_.interval_ms)) return;
-  next_ms_ = now + options_.interval_ms;
+  const bool cannot = unavailable_.load(std::memory_order_relaxed);
+  next_ms_ = now + (last < 0 && !cannot ? std::min(kFirstRetryMs, options_.interval_ms) : options_.interval_ms);
   under_way_ = true;
   database_.EmitCanary([this](const DatabaseError& answer) { OnSent(answer); });
 }

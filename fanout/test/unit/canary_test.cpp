@@ -75,6 +75,26 @@ TEST_F(CanaryTest, ItsArrivalIsProgressForAWhile) {
   EXPECT_EQ(canary.received(), 2u);
 }
 
+TEST_F(CanaryTest, TheFirstIsAskedForAgainSoon) {
+  Follow();
+  canary.Tick();
+  Answer();  // somebody else's was sent a moment ago, too early for us
+  clock.Advance(499);
+  canary.Tick();
+  EXPECT_TRUE(database.asked.empty());
+  clock.Advance(1);
+  canary.Tick();
+  EXPECT_EQ(database.asked.size(), 1u);
+  Answer({"42501", "permission denied"});  // not that soon where it does not work at all
+  clock.Advance(500);
+  canary.Tick();
+  ASSERT_EQ(database.asked.size(), 1u);
+  Answer({"42501", "permission denied"});
+  clock.Advance(4999);
+  canary.Tick();
+  EXPECT_TRUE(database.asked.empty());
+}
+
 TEST_F(CanaryTest, OneAnIntervalUnlessSomebodyElsesCame) {
   Follow();
   canary.Tick();
