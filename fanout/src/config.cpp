@@ -214,6 +214,13 @@ void AddDeliverySettings(CLI::App* app, Config* config) {
             "An encoded update that is larger goes out with payload null and hydration_required", kGroup);
   AddNumber(app, "--max-batch-bytes", hub.batch.max_batch_bytes, 8192, 268435456,
             "Bytes of one batch, its frame included. At least --max-update-bytes + 4096", kGroup);
+  Add(app, "--deflate", hub.deflate.offered,
+      "on: permessage-deflate for clients that offer it (browsers do), without context takeover; a batch is compressed "
+      "once for all of them",
+      kGroup);
+  AddNumber(app, "--deflate-level", hub.deflate.level, 1, 9, "1 is the quickest, 9 the smallest", kGroup);
+  AddNumber(app, "--deflate-min-bytes", hub.deflate.min_bytes, 0, int64_t{1} << 32,
+            "Smaller batches are not compressed", kGroup);
   AddNumber(app, "--max-turn-bytes", config->max_turn_bytes, 1024, 268435456,
             "Bytes after which a socket lets others of its loop have their turn, when the frame is whole; four frames "
             "at most",

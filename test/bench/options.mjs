@@ -2,7 +2,7 @@
 
 export const help = `Usage: make bench [BENCH_ARGS='writers latency ...']   or: node test/bench/run.mjs [bench ...]
 
-Benches: writers bulk long_transaction retention latency fanout ingest (default: all, about 36 minutes; fanout alone 8).
+Benches: writers bulk long_transaction retention latency fanout deflate ingest (default: all, about 38 minutes; fanout alone 8).
 Results go to docs/benchmarks/raw/*.json, and docs/benchmarks.md is written anew from all of them.
 
 --report                measure nothing, only write the page anew from the raw results that are there

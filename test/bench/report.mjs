@@ -2,6 +2,7 @@
 import { speedOf, totalMs } from './bulk.mjs';
 import { speedWhileOpen } from './long_transaction.mjs';
 import { fanoutSection, fanoutSummary } from './fanout_report.mjs';
+import { deflateSection } from './deflate_report.mjs';
 import { ingestSection, ingestSummary } from './ingest_report.mjs';
 import { peerNames } from './peers.mjs';
 import { middle, ms, reached, row, spread, whole } from './report_text.mjs';
@@ -19,6 +20,7 @@ import { median, ratio } from './statistics.mjs';
  * @property {Raw<import('./retention.mjs').RetentionResult>} [retention]
  * @property {Raw<import('./latency.mjs').LatencyResult>} [latency]
  * @property {Raw<import('./fanout.mjs').FanoutResult>} [fanout]
+ * @property {Raw<import('./deflate.mjs').DeflateResult>} [deflate]
  * @property {Raw<import('./ingest.mjs').IngestResult>} [ingest]
  */
 
@@ -251,7 +253,7 @@ else ran at that time (load average before the start): ${runs}.
 
 ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bulk ? bulkSection(found.bulk) : ''}${
     found.long_transaction ? longSection(found.long_transaction) : ''}${found.retention ? retentionSection(found.retention) : ''}${
-    found.latency ? latencySection(found.latency) : ''}${found.fanout ? fanoutSection(found.fanout) : ''}${found.ingest ? ingestSection(found.ingest) : ''}## Reading them
+    found.latency ? latencySection(found.latency) : ''}${found.fanout ? fanoutSection(found.fanout) : ''}${found.deflate ? deflateSection(found.deflate) : ''}${found.ingest ? ingestSection(found.ingest) : ''}## Reading them
 
 - A captured row costs a second heap insert, an index insert, and its share of WAL, all in the transaction that wrote it.
   That is CPU, not waiting: at one client and on a slow disk it disappears in the wait for the disk; where writers
@@ -274,13 +276,11 @@ ${summary(found)}${found.writers ? writersSection(found.writers) : ''}${found.bu
   (perf, by hand): 44 % is send(), 12 of them waking the subscribers' process; 6 % is receiving from PostgreSQL, 4 % page faults for
   windows that grow, 10 % malloc and free, some 7 % finding the topic by its name three times; decoding is 0.3 µs of 9.
 - Bytes of an event with this payload, frame and all: 708 alone and 526 in a batch of 200 as JSON, 427 and 362 with
-  \`"encoding":"proto"\`, which costs the server nothing: stored bytes are spliced. (By hand; zlib on updates with varied payloads of the same
-  size:) deflate makes 423 bytes of a single JSON update of 701, and 20 kB of a batch of 104 kB, for 0.6 to 0.9 ms of CPU. A frame of 200
+  \`"encoding":"proto"\`, which costs the server nothing: stored bytes are spliced. A frame of 200
   updates costs the server some 15 µs for each subscriber, because all share its bytes.
-- permessage-deflate is therefore not offered. libwebsockets' extension compresses for each connection and each message, whatever its
-  size, with some 300 kB of zlib state for each connection, and its output leaves by libwebsockets in fragments, one for each turn of the
-  poller. For 1 000 subscribers that is 40 times the CPU of sending. A client on a narrow line should use \`"encoding":"proto"\`; where bytes cost
-  more than CPU, a compressing proxy can do the same work elsewhere.
+- permessage-deflate is off unless \`--deflate\` is on. Compressed bytes are shared as plain ones are, so what it takes is per batch and not per
+  subscriber; libwebsockets' own extension would compress for each connection again, with some 300 kB of zlib state for each.
+  Level 1 gets nearly all there is. [When to turn it on](protocol/RFC6455.md#extensions).
 - Other work on the same cores shows as a wide spread between rounds, and as a longer tail of the latencies: both sides of a
   comparison have it, so it blurs ratios more than it shifts them.
 - Measure again on the machine that matters: \`make bench\`. \`node test/bench/run.mjs --help\` lists what can be set.

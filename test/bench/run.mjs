@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { root } from '../harness/index.mjs';
 import { bulk } from './bulk.mjs';
+import { deflate } from './deflate.mjs';
 import { fanout } from './fanout.mjs';
 import { Ground } from './ground.mjs';
 import { ingest } from './ingest.mjs';
@@ -14,7 +15,7 @@ import { retention } from './retention.mjs';
 import { writers } from './writers.mjs';
 
 /** In the order in which they run and are reported. */
-const benches = { writers, bulk, long_transaction: longTransaction, retention, latency, fanout, ingest };
+const benches = { writers, bulk, long_transaction: longTransaction, retention, latency, fanout, deflate, ingest };
 /** @typedef {keyof typeof benches} Name */
 
 const names = /** @type {Name[]} */ (Object.keys(benches));

@@ -68,8 +68,12 @@ struct LoopCounters {
   Cell bytes_received;
   Cell frames_sent;
   Cell bytes_sent;
-  Cell frames_encoded;                      // update batches built; the others were shared
-  Cell encode_ns;                           // time spent on building them
+  Cell frames_encoded;  // update batches built; the others were shared
+  Cell encode_ns;       // time spent on building them
+  Cell deflated;        // of them compressed
+  Cell deflate_ns;
+  Cell deflate_bytes_in;
+  Cell deflate_bytes_out;
   Histogram<kUpdatesBounds> batch_updates;  // of those built
   Histogram<kBytesBounds> batch_bytes;
   Cell batches_sent[2];  // by Encoding

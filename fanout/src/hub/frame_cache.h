@@ -16,6 +16,7 @@ struct FrameKey {
   uint64_t cursor = 0;  // where reading starts: after, or past voids that follow it
   uint32_t max_events = 0;
   Encoding encoding = Encoding::kJson;
+  bool deflate = false;  // compressed, unless that made it no smaller
   bool operator==(const FrameKey&) const = default;
 };
 

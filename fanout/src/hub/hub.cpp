@@ -27,10 +27,25 @@ constexpr size_t kStatesAtOnce = 1000;
 Hub::Hub(const HubOptions& options, HubEnvironment environment)
     : options_(options),
       environment_(std::move(environment)),
-      lag_(&environment_.counters, options.session.heartbeat_interval_ms) {}
+      lag_(&environment_.counters, options.session.heartbeat_interval_ms),
+      deflater_(options.deflate.level) {}
 
 Hub::~Hub() {
   for (size_t i = 0; i < topics_.size(); ++i) environment_.admission.ReleaseTopic();
+}
+
+FrameRef Hub::Compressed(FrameRef frame) {
+  if (frame->size() < options_.deflate.min_bytes) return frame;
+  const auto begun = std::chrono::steady_clock::now();
+  FrameRef compressed = deflater_.Compress(*frame);
+  LoopCounters& counters = environment_.counters;
+  counters.deflate_ns.Add(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begun).count());
+  if (!compressed) return frame;
+  counters.deflated.Add();
+  counters.deflate_bytes_in.Add(static_cast<int64_t>(frame->size()));
+  counters.deflate_bytes_out.Add(static_cast<int64_t>(compressed->size()));
+  return compressed;
 }
 
 void Hub::OnFollowing(const TopicState& state) {

@@ -25,6 +25,7 @@
 #include "source.h"
 #include "wire/batch.h"
 #include "wire/compatibility.h"
+#include "wire/deflate.h"
 
 namespace oasync {
 
@@ -44,6 +45,7 @@ struct SessionLimits {
 
 struct HubOptions {
   BatchLimits batch;
+  DeflateOptions deflate;
   SessionLimits session;
   CompatibilityGate gate;
   size_t window_events = 2048;  // per topic
@@ -104,6 +106,8 @@ class Hub {
   void EndRevoked(const std::vector<Revocation>& revocations);
 
   // -- from the sessions
+  // The frame, compressed if that is worth it.
+  FrameRef Compressed(FrameRef frame);
   SessionIndex& sessions() { return sessions_; }
   // The topic, followed from now on; null when the server holds as many as it may.
   TopicRef Acquire(const std::string& name);
@@ -166,6 +170,7 @@ class Hub {
   std::unordered_map<std::string, TopicRef> topics_;
   SessionIndex sessions_;
   LagMeter lag_;
+  Deflater deflater_;
   std::vector<TopicRef> retrying_;  // topics with retry_at_ms
   int64_t next_sweep_ms_ = 0;
   int64_t next_read_warning_ms_ = 0;

@@ -48,6 +48,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Session& operator=(const Session&) = delete;
 
   // -- from the socket
+  // Batches go out compressed from now on, where that is worth it. To be called before the first message.
+  void UseDeflate() { deflate_ = true; }
   // One whole message. REQUIRES of OnText: valid UTF-8.
   void OnText(std::string_view text);
   void OnBinary(std::string_view bytes);
@@ -173,6 +175,7 @@ class Session : public std::enable_shared_from_this<Session> {
   uint16_t outstanding_ = 0;
   uint8_t slots_in_use_ = 0;
   Encoding encoding_ = Encoding::kJson;
+  bool deflate_ = false;
   bool joined_ = false;
   bool token_warned_ = false;
 };

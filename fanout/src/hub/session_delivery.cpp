@@ -175,7 +175,7 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
 // The next batch of a run of events that ends at `end`; null if there were only voids, which are passed then.
 template <typename Cache, typename At>
 FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at) {
-  const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_};
+  const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_, deflate_};
   FrameRef frame = cache->Find(key, subscription->goal);
   if (!frame) {
     const auto begun = std::chrono::steady_clock::now();
@@ -192,6 +192,7 @@ FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t en
     const bool complete = cursor >= subscription->goal;
     frame = builder.Finish(subscription->sent, complete, std::max(HeadOf(*subscription), cursor), subscription->epoch);
     CountBuilt(&hub_.counters(), *frame, begun);
+    if (deflate_) frame = hub_.Compressed(std::move(frame));
     // A frame that nobody else can want is freed when it is sent, and the next one is made in its memory.
     if (subscription->topic->subscriptions.size() > 1) cache->Put(key, complete, frame);
   }

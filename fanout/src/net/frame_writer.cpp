@@ -56,4 +56,10 @@ WriteOutcome WriteFrames(lws* wsi, std::span<const FrameRef> frames) {
   return outcome;
 }
 
+bool WriteByLibrary(lws* wsi, Frame& frame) {
+  // libwebsockets would write a header that does not say that the message is compressed.
+  if (frame.compressed()) return HandOver(wsi, frame.wire());
+  return lws_write(wsi, frame.payload(), frame.size(), frame.binary() ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) >= 0;
+}
+
 }  // namespace oasync

@@ -24,8 +24,11 @@ struct WriteOutcome {
   bool failed = false;   // the connection is gone
 };
 
-// REQUIRES: the frames are sealed; the connection has neither TLS nor an extension; libwebsockets has nothing buffered
+// REQUIRES: the frames are sealed; the connection has no TLS; libwebsockets has nothing buffered
 // for it. The loop's thread.
 WriteOutcome WriteFrames(lws* wsi, std::span<const FrameRef> frames);
+
+// One frame by libwebsockets, which keeps what cannot be sent now. False: the connection is gone. The loop's thread.
+bool WriteByLibrary(lws* wsi, Frame& frame);
 
 }  // namespace oasync

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "net/deflate_extension.h"
 #include "net/socket.h"
 
 namespace oasync {
@@ -122,6 +123,7 @@ std::string Loop::CreateHosts() {
   info.uid = static_cast<uid_t>(-1);
   info.user = this;
   info.retry_and_idle_policy = &kNoRetryPolicy;
+  if (shared_.config.hub.deflate.offered) info.extensions = DeflateExtension();
   info.timeout_secs = static_cast<unsigned int>(shared_.config.handshake_timeout_ms / 1000 + 1);
   info.keepalive_timeout = 5;
   info.max_http_header_data = static_cast<unsigned short>(shared_.config.max_header_bytes);
@@ -370,6 +372,10 @@ int Loop::Callback(lws* wsi, int reason, void* user, void* in, size_t length) {
   switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
       return socket->OnUpgrade();
+    case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY:
+      return socket->MayDeflate() ? 0 : 1;
+    case LWS_CALLBACK_ADD_HEADERS:
+      return socket->OnUpgradeHeaders(static_cast<lws_process_html_args*>(in));
     case LWS_CALLBACK_HTTP:
       return socket->OnHttp();
     case LWS_CALLBACK_HTTP_BODY:

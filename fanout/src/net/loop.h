@@ -24,6 +24,7 @@
 #include "hub/router.h"
 #include "net/listener.h"
 #include "net/shared.h"
+#include "wire/deflate.h"
 
 struct lws;
 struct lws_context;
@@ -78,6 +79,7 @@ class Loop final : public LoopPort {
   }
   Hub& hub() { return *hub_; }
   TimingWheel& wheel() { return wheel_; }
+  Inflater& inflater() { return inflater_; }  // of compressed messages
   void Add(Socket* socket);
   void Remove(Socket* socket);
   void FlushSoon(Socket* socket);
@@ -108,6 +110,7 @@ class Loop final : public LoopPort {
   std::shared_ptr<LoopInbox> inbox_;
   struct ev_loop* ev_;
   TimingWheel wheel_;
+  Inflater inflater_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Listener> admin_listener_;  // of one loop only
   std::unique_ptr<Hub> hub_;

@@ -42,6 +42,10 @@ constexpr Described kCells[] = {
     {&LoopCounters::frames_sent, "frames_sent_total", "Frames sent, of every kind", false},
     {&LoopCounters::bytes_sent, "bytes_sent_total", "Bytes of frames sent", false},
     {&LoopCounters::frames_encoded, "batches_encoded_total", "Batches built; the others were shared", false},
+    {&LoopCounters::deflated, "batches_deflated_total", "Batches compressed; the others were shared or too small",
+     false},
+    {&LoopCounters::deflate_bytes_in, "deflate_input_bytes_total", "Bytes of the batches compressed", false},
+    {&LoopCounters::deflate_bytes_out, "deflate_output_bytes_total", "What they became", false},
     {&LoopCounters::replay_gap_waits, "replay_gap_waits_total", "Replays that had to wait for the journal", false},
     {&LoopCounters::heartbeats_sent, "heartbeats_sent_total", "sync:heartbeat pushes", false},
     {&LoopCounters::heartbeats_received, "heartbeats_received_total", "Heartbeats from clients", false},
@@ -268,6 +272,10 @@ std::string RenderMetrics(const MetricsSources& sources) {
   AddValue(&encoding,
            Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.encode_ns; }) / kNsPerSecond);
   families.push_back(std::move(encoding));
+  MetricFamily deflating = Family("deflate_seconds_total", "Time spent on compressing batches", MetricType::Counter);
+  AddValue(&deflating,
+           Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.deflate_ns; }) / kNsPerSecond);
+  families.push_back(std::move(deflating));
   AddDistributions(sources, &families);
   AddMaxima(sources, &families);
   AddPages(*sources.pages, &families);

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "base/utf8.h"
+#include "net/deflate_extension.h"
 #include "net/frame_writer.h"
 #include "net/loop.h"
 #include "net/tcp_progress.h"
@@ -26,6 +27,8 @@ constexpr size_t kWritesAtOnce = 4;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
 // timer is not moved forward once it is armed for something later.
 constexpr int64_t kCloseAnswerMs = 2000;
+// Of lws_get_reserved_bits: the message is compressed.
+constexpr unsigned char kRsv1 = 0x40;
 
 // What is wrong with a client's close frame: the code to answer with instead, or 0. RFC 6455, 5.5.1, 7.4 and 8.1.
 uint16_t CloseFault(std::string_view payload) {
@@ -73,7 +76,12 @@ int Socket::OnUpgrade() {
   if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
   grant_ = std::move(std::get<GrantRef>(verdict));
   if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
+  deflate_ = loop_.shared().config.hub.deflate.offered && IsDeflateOfferAcceptable(request.extensions);
   return 0;
+}
+
+int Socket::OnUpgradeHeaders(lws_process_html_args* headers) {
+  return deflate_ && !AddDeflateParameters(headers) ? -1 : 0;
 }
 
 int Socket::OnEstablished() {
@@ -85,6 +93,7 @@ int Socket::OnEstablished() {
   is_direct_ = lws_is_ssl(wsi_) == 0;
   last_input_ms_ = NowMs();
   session_ = std::make_shared<Session>(loop_.hub(), *this, std::move(grant_));
+  if (deflate_) session_->UseDeflate();
   OnDeadline();
   return 0;
 }
@@ -95,6 +104,7 @@ int Socket::OnReceive(const char* bytes, size_t size) {
   if (lws_is_first_fragment(wsi_) != 0) {
     incoming_.clear();
     checked_ = 0;
+    is_deflated_ = deflate_ && (lws_get_reserved_bits(wsi_) & kRsv1) != 0;
   }
   const size_t remaining = lws_remaining_packet_payload(wsi_);
   if (incoming_.size() + size + remaining > loop_.shared().config.max_frame_bytes) {
@@ -104,11 +114,14 @@ int Socket::OnReceive(const char* bytes, size_t size) {
   }
   const bool complete = remaining == 0 && lws_is_final_fragment(wsi_) != 0;
   const bool binary = lws_frame_is_binary(wsi_) != 0;
-  if (complete && incoming_.empty()) return OnMessage({bytes, size}, binary);
+  const auto deliver = [&](std::string_view message) {
+    return is_deflated_ ? OnCompressed(message, binary) : OnMessage(message, binary);
+  };
+  if (complete && incoming_.empty()) return deliver({bytes, size});
   incoming_.append(bytes, size);
   if (!complete) {
     // A wrong byte ends the connection when it comes, not with its message's end. The last character may be cut.
-    if (binary) return 0;
+    if (binary || is_deflated_) return 0;
     const size_t valid = ValidUtf8Prefix(std::string_view(incoming_).substr(checked_));
     checked_ += valid;
     if (!MayBeginCharacter(std::string_view(incoming_).substr(checked_))) return RefuseText();
@@ -116,7 +129,24 @@ int Socket::OnReceive(const char* bytes, size_t size) {
   }
   // Moved out: memory for input is held only while a message is under way.
   const std::string message = std::exchange(incoming_, {});
-  return OnMessage(message, binary);
+  return deliver(message);
+}
+
+int Socket::OnCompressed(std::string_view message, bool binary) {
+  std::string inflated;
+  switch (loop_.inflater().Inflate(message, loop_.shared().config.max_frame_bytes, &inflated)) {
+    case Inflater::Outcome::kOk:
+      return OnMessage(inflated, binary);
+    case Inflater::Outcome::kTooBig:
+      loop_.counters().oversized.Add();
+      Close(kCloseTooBig, "message too big");
+      return CloseIfSent();
+    case Inflater::Outcome::kMalformed:
+      break;
+  }
+  loop_.counters().malformed.Add();
+  Close(kCloseBadData, "not deflated");
+  return CloseIfSent();
 }
 
 int Socket::OnMessage(std::string_view message, bool binary) {
@@ -228,15 +258,14 @@ size_t Socket::TakeFrames(std::span<FrameRef> frames, size_t enough) {
   return count;
 }
 
-// With TLS or an extension: libwebsockets copies what the kernel does not take. Never more than one frame of it.
+// With TLS: libwebsockets copies what the kernel does not take. Never more than one frame of it.
 bool Socket::SendByLibrary() {
   const size_t turn = loop_.shared().config.max_turn_bytes;
   for (size_t i = 0, sent = 0; i < kWritesAtOnce && sent < turn; ++i) {
     if (close_code_ != 0 && !session_->HasControlFrames()) break;
     const FrameRef frame = session_->NextFrame();
     if (!frame) break;
-    const auto kind = frame->binary() ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
-    if (lws_write(wsi_, frame->payload(), frame->size(), kind) < 0) return false;
+    if (!WriteByLibrary(wsi_, *frame)) return false;
     CountSent(*frame);
     sent += frame->size();
     if (lws_partial_buffered(wsi_) != 0) {

@@ -20,6 +20,7 @@
 #include "net/http_exchange.h"
 
 struct lws;
+struct lws_process_html_args;
 
 namespace oasync {
 
@@ -35,7 +36,10 @@ class Socket final : public SessionSocket, public WheelEntry {
 
   // -- libwebsockets' callbacks; a negative answer hangs up
   int OnUpgrade();  // 0: go on
-  int OnHttp();     // any other request
+  // Whether permessage-deflate is granted, and the answer's headers then.
+  bool MayDeflate() const { return deflate_; }
+  int OnUpgradeHeaders(lws_process_html_args* headers);
+  int OnHttp();  // any other request
   int OnHttpBody(std::string_view bytes);
   int OnHttpBodyEnd();
   int OnHttpWritable();
@@ -73,6 +77,7 @@ class Socket final : public SessionSocket, public WheelEntry {
     ping_sent_ = false;
   }
   int OnMessage(std::string_view message, bool binary);
+  int OnCompressed(std::string_view message, bool binary);
   int RefuseText();
   // Nothing more is to be sent before the close frame.
   bool IsReadyToClose() const { return close_code_ != 0 && !session_->HasControlFrames() && unsent_.empty(); }
@@ -121,8 +126,10 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool is_dispatched_ = false;  // the HTTP request, to its handler
   bool input_paused_ = false;
   bool ping_due_ = false;
-  bool ping_sent_ = false;  // since the client was last heard
-  bool is_direct_ = false;  // frames may be written past libwebsockets
+  bool ping_sent_ = false;    // since the client was last heard
+  bool deflate_ = false;      // permessage-deflate was granted
+  bool is_deflated_ = false;  // the message that is coming in
+  bool is_direct_ = false;    // frames may be written past libwebsockets
 };
 
 }  // namespace oasync

@@ -63,6 +63,7 @@ UpgradeRequest ReadUpgradeRequest(lws* wsi) {
   request.version = ReadHeader(wsi, WSI_TOKEN_VERSION);
   request.upgrade = ReadHeader(wsi, WSI_TOKEN_UPGRADE);
   request.forwarded_for = ReadHeader(wsi, WSI_TOKEN_X_FORWARDED_FOR);
+  request.extensions = ReadHeader(wsi, WSI_TOKEN_EXTENSIONS);
   return request;
 }
 

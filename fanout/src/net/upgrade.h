@@ -25,6 +25,7 @@ struct UpgradeRequest {
   std::string version;        // Sec-WebSocket-Version
   std::string upgrade;        // Upgrade
   std::string forwarded_for;  // X-Forwarded-For
+  std::string extensions;     // Sec-WebSocket-Extensions
 };
 
 // Paths of the Phoenix socket.

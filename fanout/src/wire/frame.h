@@ -25,13 +25,15 @@ class Frame {
 
   // To append the payload to.
   std::string* body() { return &data_; }
-  // Writes the WebSocket header; nothing may be appended after it.
-  void Seal();
+  // Writes the WebSocket header; nothing may be appended after it. `compressed`: the payload is that of a
+  // permessage-deflate message.
+  void Seal(bool compressed = false);
   // The whole WebSocket frame. REQUIRES: sealed.
   std::string_view wire() const { return std::string_view(data_).substr(kHeadroom - header_size_); }
   unsigned char* payload() { return reinterpret_cast<unsigned char*>(data_.data()) + kHeadroom; }
   size_t size() const { return data_.size() - kHeadroom; }
   bool binary() const { return binary_; }
+  bool compressed() const { return compressed_; }
   std::string_view view() const { return std::string_view(data_).substr(kHeadroom); }
 
   uint32_t updates = 0;            // in an update batch
@@ -41,6 +43,7 @@ class Frame {
  private:
   std::string data_;
   bool binary_;
+  bool compressed_ = false;
   uint8_t header_size_ = 0;
 };
 
