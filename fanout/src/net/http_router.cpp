@@ -57,7 +57,7 @@ bool MatchPath(std::string_view pattern, std::string_view path, PathArguments* a
     // The literal that ends the argument: the next one, which is at the end when no other name follows.
     const size_t next = pattern.find('{');
     const std::string_view after = pattern.substr(0, next);
-    size_t size = path.size();
+    size_t size = 0;
     if (!after.empty() && next != std::string_view::npos) {
       size = path.find(after, 1);
     } else if (path.size() <= after.size() || path.substr(path.size() - after.size()) != after) {

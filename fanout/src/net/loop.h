@@ -83,10 +83,8 @@ class Loop final : public LoopPort {
   void Add(Socket* socket);
   void Remove(Socket* socket);
   void FlushSoon(Socket* socket);
-  // Runs tasks on this loop's thread; from any thread, also after the loop's end.
-  Executor executor() {
-    return [inbox = inbox_](std::function<void()> task) { inbox->Post(std::move(task)); };
-  }
+  // Takes tasks for this loop's thread; from any thread, also after the loop's end.
+  const std::shared_ptr<LoopInbox>& inbox() const { return inbox_; }
 
  private:
   static int Callback(lws* wsi, int reason, void* user, void* in, size_t length);

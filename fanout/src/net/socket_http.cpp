@@ -64,8 +64,8 @@ void Socket::DispatchHttp() {
   http_->PauseInput();
   input_paused_ = true;
   loop_.shared().http.Handle(http_->request(), now,
-                             [exchange = std::weak_ptr(http_), post = loop_.executor()](HttpAnswer answer) {
-                               post([exchange, answer = std::move(answer)]() mutable {
+                             [exchange = std::weak_ptr(http_), inbox = loop_.inbox()](HttpAnswer answer) {
+                               inbox->Post([exchange, answer = std::move(answer)]() mutable {
                                  if (const auto waiting = exchange.lock()) waiting->Answer(std::move(answer));
                                });
                              });

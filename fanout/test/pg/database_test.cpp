@@ -65,7 +65,7 @@ class DatabaseTest : public ::testing::Test {
   // connection means that one was lost.
   uint64_t ConnectsOnceAllAreThere() {
     (void)Canary();
-    const auto all = static_cast<uint64_t>(options_.journal_readers + options_.document_readers + 2);  // tail, commands
+    const uint64_t all = 2 + options_.journal_readers + options_.document_readers;  // 2: tail, commands
     EXPECT_TRUE(Eventually([&] { return source_->stats().connects == all; })) << source_->stats().connects;
     return all;
   }
