@@ -6,7 +6,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { Cluster, Fanout, SyncClient, pgBinDir, root, waitFor } from '../harness/index.mjs';
 
-const cluster = await Cluster.create();
+// Each database with the extension has a worker, and each released version several databases.
+const cluster = await Cluster.create({ settings: { max_worker_processes: 60 } });
 after(() => cluster.destroy());
 const released = readdirSync(`${root}/sql/released`).flatMap((name) => /^oa_sync--([\d.]+)\.sql$/.exec(name)?.[1] ?? []);
 const newest = /^VERSION := (.+)$/m.exec(readFileSync(`${root}/Makefile`, 'utf8'))?.[1];
