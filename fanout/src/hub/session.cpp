@@ -9,6 +9,8 @@
 #include <limits>
 #include <random>
 
+#include "base/utf8.h"
+
 namespace oasync {
 namespace {
 
@@ -32,6 +34,7 @@ Session::Session(Hub& hub, SessionSocket& socket, GrantRef grant)
 Session::~Session() {
   // Only the hub is told: the socket may be half gone.
   for (const auto& subscription : subscriptions_) hub_.Detach(subscription.get());
+  SetJoined(false);
   if (Session* moved = hub_.sessions().Remove(place_in_index_)) moved->MoveInIndex(place_in_index_);
 }
 
@@ -128,7 +131,8 @@ void Session::Join(const PhoenixMessage& message) {
     Enqueue(EncodePhoenixMessage(join_ref_, join_ref_, kChannel, "phx_close", Json::object()));
     LeaveAll();
   }
-  joined_ = true;
+  SetJoined(true);
+  NoteClient(message.payload);
   token_warned_ = false;
   join_ref_ = message.join_ref;
   encoding_ = parsed.value.encoding;
@@ -142,13 +146,31 @@ void Session::Join(const PhoenixMessage& message) {
   BeginSubscribe(pending);
 }
 
+void Session::NoteClient(const Json& join) {
+  const auto text = [&join](const char* name) {
+    const auto found = join.is_object() ? join.find(name) : join.end();
+    if (found == join.end() || !found->is_string()) return std::string();
+    const std::string_view whole = found->get_ref<const std::string&>();
+    // Cut between characters.
+    return std::string(whole.substr(0, ValidUtf8Prefix(whole.substr(0, kMaxNameBytes))));
+  };
+  ClientName name{text("client"), text("client_build_id")};
+  client_.reset();
+  if (!name.name.empty() || !name.build_id.empty()) client_ = std::make_unique<const ClientName>(std::move(name));
+}
+
 void Session::Leave(const PhoenixMessage& message) {
   LeaveAll();
-  joined_ = false;
+  SetJoined(false);
   ++generation_;
   ReplyTo(message, true, Json::object());
   Enqueue(EncodePhoenixMessage(join_ref_, join_ref_, kChannel, "phx_close", Json::object()));
   join_ref_.reset();
+}
+
+void Session::SetJoined(bool joined) {
+  hub_.counters().joined.Add(static_cast<int>(joined) - static_cast<int>(joined_));
+  joined_ = joined;
 }
 
 void Session::LeaveAll() {

@@ -53,8 +53,8 @@ Socket::Socket(Loop& loop, const IpAddress& peer, bool is_admin, ClientLimits::P
 
 Socket::~Socket() {
   if (counted_) {
-    loop_.shared().websockets.fetch_sub(1, std::memory_order_relaxed);
-    loop_.counters().connections.Add(-1);
+    WebSockets().fetch_sub(1, std::memory_order_relaxed);
+    OpenCell().Add(-1);
   }
   Total().fetch_sub(1, std::memory_order_relaxed);
   loop_.Remove(this);
@@ -64,17 +64,25 @@ int64_t Socket::NowMs() const { return loop_.shared().clock.SteadyMs(); }
 
 std::atomic<uint32_t>& Socket::Total() { return is_admin_ ? loop_.shared().admin_sockets : loop_.shared().sockets; }
 
+std::atomic<uint32_t>& Socket::WebSockets() {
+  return is_admin_ ? loop_.shared().admin_websockets : loop_.shared().websockets;
+}
+
+Cell& Socket::OpenCell() { return is_admin_ ? loop_.counters().admin_connections : loop_.counters().connections; }
+
 int Socket::OnUpgrade() {
   const auto refuse = [this](const HttpAnswer& refusal) {
     spdlog::debug("upgrade refused: {} {}", refusal.status, refusal.body);
     SendHttpAnswer(wsi_, refusal);
     return -1;  // hangs up once the answer is out
   };
-  if (is_admin_) return refuse(HttpError(404, "not_found", "no_such_path"));
-  const UpgradeRequest request = ReadUpgradeRequest(wsi_);
+  UpgradeRequest request = ReadUpgradeRequest(wsi_);
+  request.is_admin = is_admin_;
   auto verdict = JudgeUpgrade(loop_.shared(), request);
   if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
   grant_ = std::move(std::get<GrantRef>(verdict));
+  client_ = ClientAddress(peer_, request.forwarded_for, loop_.shared().config.trusted_proxies);
+  if (is_admin_) return 0;  // counted by nothing but their own limit
   if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
   deflate_ = loop_.shared().config.hub.deflate.offered && IsDeflateOfferAcceptable(request.extensions);
   return 0;
@@ -87,9 +95,10 @@ int Socket::OnUpgradeHeaders(lws_process_html_args* headers) {
 int Socket::OnEstablished() {
   if (!grant_) return -1;
   counted_ = true;
-  loop_.shared().websockets.fetch_add(1, std::memory_order_relaxed);
-  loop_.counters().connections.Add();
+  WebSockets().fetch_add(1, std::memory_order_relaxed);
+  OpenCell().Add();
   state_ = State::kOpen;
+  connected_at_ms_ = loop_.shared().clock.WallMs();
   is_direct_ = lws_is_ssl(wsi_) == 0;
   last_input_ms_ = NowMs();
   session_ = std::make_shared<Session>(loop_.hub(), *this, std::move(grant_));
@@ -280,6 +289,7 @@ void Socket::CountSent(const Frame& frame) {
   LoopCounters& counters = loop_.counters();
   counters.frames_sent.Add();
   counters.bytes_sent.Add(static_cast<int64_t>(frame.size()));
+  bytes_sent_ += frame.size();
   if (frame.updates > 0) {
     counters.batches_sent[frame.binary() ? 1 : 0].Add();
     counters.updates_sent[frame.binary() ? 1 : 0].Add(frame.updates);
@@ -288,6 +298,8 @@ void Socket::CountSent(const Frame& frame) {
     counters.commit_to_socket.Observe(std::max<int64_t>(0, SystemClock::WallUs() - frame.oldest_commit_us));
   }
 }
+
+SocketFacts Socket::Describe() const { return {client_.Text(), connected_at_ms_, bytes_sent_, strikes_, is_admin_}; }
 
 bool Socket::SendPing() {
   ping_due_ = false;

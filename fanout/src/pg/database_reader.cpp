@@ -26,9 +26,34 @@ constexpr char kRevokeSql[] =
     " CASE expires WHEN 0 THEN 'infinity' ELSE to_timestamp(expires) END AS expires_at"
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS u(kind, value, reason, expires)"
     " GROUP BY kind, reason, expires) r";
+constexpr char kOverviewSql[] = "SELECT @.sync_overview()::text";
+// Before 0.4.0, or without the right to call it.
+constexpr char kVersionsSql[] =
+    "SELECT json_build_object('server_version', current_setting('server_version'),"
+    " 'extension_version', (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'oa_sync'),"
+    " 'in_recovery', pg_is_in_recovery(),"
+    " 'clock', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)::text";
+// 0 is no limit in a policy; here it is null.
+constexpr char kTopicsSql[] =
+    "SELECT json_build_object('topics', coalesce(json_agg(json_build_object('topic', t.topic,"
+    " 'head_watermark', t.head, 'retention_floor', t.floor, 'retained', t.retained, 'in_flight', t.in_flight,"
+    " 'epoch', t.epoch::text, 'oldest_at', floor(extract(epoch FROM t.oldest_at) * 1000)::bigint,"
+    " 'policy', json_build_object('pattern', p.sources->>'horizon',"
+    " 'horizon_s', nullif(floor(extract(epoch FROM p.horizon))::bigint, 0), 'qos_tier', p.qos_tier,"
+    " 'replay_budget_events', nullif(p.replay_budget, 0), 'max_payload_bytes', nullif(p.max_payload, 0),"
+    " 'payload_mode', p.payload_mode, 'max_inline_bytes', nullif(p.max_inline, 0),"
+    " 'events_per_second', nullif(p.publish_rate, 0), 'snapshot_source', p.snapshot_source, 'sources', p.sources))"
+    " ORDER BY t.topic COLLATE \"C\"), '[]'))::text"
+    " FROM @.sync_topics_page($1::text, $2::text, $3::int) t, LATERAL @.sync_policy_of(t.topic) p";
+constexpr char kEventsSql[] =
+    "SELECT @.sync_events_json($1::text, NULL, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
+constexpr char kHistorySql[] =
+    "SELECT @.sync_events_json($1::text, $6::text, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
 constexpr char kCanarySql[] = "SELECT @.sync_canary()";
 
 constexpr char kDataCorrupted[] = "XX001";
+constexpr char kUndefinedFunction[] = "42883";
+constexpr char kNoPrivilege[] = "42501";
 
 const char* KindName(Revocation::Kind kind) {
   switch (kind) {
@@ -103,21 +128,25 @@ JournalReaderOptions PoolOptions(JournalReaderOptions options, const char* name,
 DatabaseReader::DatabaseReader(const JournalReaderOptions& options, int document_threads, EpochBoard* board,
                                PgSourceStats* stats)
     : documents_(PoolOptions(options, "documents", std::max(document_threads, 1)), board, stats),
-      commands_(PoolOptions(options, "commands", 1), board, stats) {}
+      commands_(PoolOptions(options, "commands", 1), board, stats),
+      operators_(PoolOptions(options, "operators", 1), board, stats) {}
 
 void DatabaseReader::Start() {
   documents_.Start();
   commands_.Start();
+  operators_.Start();
 }
 
 void DatabaseReader::Stop() {
   documents_.Stop();
   commands_.Stop();
+  operators_.Stop();
 }
 
 void DatabaseReader::Expire(TimePoint now) {
   documents_.Expire(now);
   commands_.Expire(now);
+  operators_.Expire(now);
 }
 
 void DatabaseReader::ReadSnapshot(SnapshotQuestion question, DocumentCallback done) {
@@ -167,6 +196,33 @@ void DatabaseReader::Revoke(const std::vector<Revocation>& revocations, DoneCall
 
 void DatabaseReader::EmitCanary(DoneCallback done) {
   commands_.Ask({}, {"canary", kCanarySql, {}}, AnswerDone(std::move(done)));
+}
+
+void DatabaseReader::ReadTopics(const TopicsQuestion& question, DocumentCallback done) {
+  operators_.Ask({}, {"topics", kTopicsSql, {question.prefix, question.after, Int4Of(question.max_topics)}},
+                 AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadEvents(const EventsQuestion& question, DocumentCallback done) {
+  Question asked{"events",
+                 kEventsSql,
+                 {question.topic, Int8Of(question.before), Int4Of(question.max_events), Int8Of(question.max_bytes),
+                  Int4Of(question.max_searched)}};
+  if (question.doc_key) {
+    asked.name = "history";
+    asked.sql = kHistorySql;
+    asked.parameters.push_back(*question.doc_key);
+  }
+  operators_.Ask({}, std::move(asked), AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadOverview(DocumentCallback done) {
+  operators_.Ask("overview", {"overview", kOverviewSql, {}},
+                 AnswerBody([this, done = std::move(done)](DocumentAnswer answer) {
+                   if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege)
+                     return done(std::move(answer));
+                   operators_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(done));
+                 }));
 }
 
 }  // namespace oasync::pg

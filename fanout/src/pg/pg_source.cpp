@@ -192,4 +192,14 @@ void PgSource::Revoke(std::vector<Revocation> revocations, DoneCallback done) {
 
 void PgSource::EmitCanary(DoneCallback done) { impl_->database().EmitCanary(std::move(done)); }
 
+void PgSource::ReadOverview(DocumentCallback done) { impl_->database().ReadOverview(std::move(done)); }
+
+void PgSource::ReadTopics(TopicsQuestion question, DocumentCallback done) {
+  impl_->database().ReadTopics(question, std::move(done));
+}
+
+void PgSource::ReadEvents(EventsQuestion question, DocumentCallback done) {
+  impl_->database().ReadEvents(question, std::move(done));
+}
+
 }  // namespace oasync
