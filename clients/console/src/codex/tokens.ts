@@ -1,7 +1,7 @@
 // Where the sync token comes from. Tokens, and what they are got with, are in this object only: not in the URL, not in
 // localStorage, not in IndexedDB, not in the service worker's cache.
 import type { TokenProvider } from '@openagents/sync';
-import { explain, requestJson } from '../api/http';
+import { ApiError, explain } from '../api/http';
 import type { AdminApi } from '../api/admin';
 import { runsTopic, workersTopic } from './topics';
 
@@ -44,7 +44,6 @@ export function urlTrouble(url: string, error: unknown): string {
 
 export class TokenKeeper {
   #source: TokenSource | undefined;
-  #used = false;
   #last: string | undefined;
   #waiting: (() => void)[] = [];
   #wants: Want | null = { why: 'none_yet', text: 'No token was given yet.' };
@@ -65,7 +64,6 @@ export class TokenKeeper {
 
   use(source: TokenSource): void {
     this.#source = source;
-    this.#used = false;
     this.#set(null);
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -84,19 +82,16 @@ export class TokenKeeper {
   }
 
   /** The SDK's token provider. Waits for a person where only a person can help; the SDK waits with it. */
-  provide: TokenProvider = async ({ reason, refusal }) => {
+  provide: TokenProvider = async ({ reason, previous, refusal }) => {
     for (;;) {
       const source = this.#source;
       if (source === undefined) {
         await this.#person();
       } else if (source.kind === 'pasted') {
-        if (!this.#used) {
-          this.#used = true;
-          return (this.#last = source.token);
-        }
+        if (reason === 'connect' || source.token !== previous) return (this.#last = source.token);
         // A pasted token can not be renewed by itself.
-        this.#set(reason === 'expiring' ? { why: 'expired', text: 'The token ends soon. Paste a new one; until it has ended, events still come.' }
-          : { why: 'refused', text: `The server did not take the token. ${refusals[refusal ?? ''] ?? (refusal ? `Its reason: ${refusal.replaceAll('_', ' ')}.` : '')} Paste a new one.` });
+        this.#set(reason === 'expiring' ? { why: 'expired', text: 'Paste a new one: without it, events stop coming when it has ended.' }
+          : { why: 'refused', text: `${refusals[refusal ?? ''] ?? (refusal ? `The server’s reason: ${refusal.replaceAll('_', ' ')}.` : 'The server did not take it.')} Paste a new one.` });
         this.#last = undefined;
         await this.#person();
       } else {
@@ -107,8 +102,6 @@ export class TokenKeeper {
           this.#set({ why: 'failed', text: `A new token could not be had. ${what}` });
           // The SDK tries again by itself, with growing waits.
           throw new Error(what);
-        } finally {
-          this.#used = true;
         }
       }
     }
@@ -117,6 +110,13 @@ export class TokenKeeper {
   /** What the SDK reports as good: a failure before it is over. */
   accepted(): void {
     if (this.#wants?.why === 'failed') this.#set(null);
+  }
+
+  /** A request beside the socket failed: if for its token, that one is given out no more. */
+  failed(error: unknown): void {
+    if (!(error instanceof ApiError) || error.trouble !== 'unauthorized') return;
+    this.#last = undefined;
+    if (this.#source?.kind === 'pasted') this.#set({ why: 'refused', text: `${refusals[error.reason] ?? 'The server did not take it.'} Paste a new one.` });
   }
 
   #person(): Promise<void> {

@@ -46,8 +46,8 @@ export function Chart({ title, series, lines, format }: { title: string; series:
 
   const latest = lines.map((line) => ({ ...line, value: format(series.values[line.name].at(-1) ?? null) }));
   return (
-    <figure className="chart">
-      <figcaption><span>{title}</span>
+    <figure className="card chart half">
+      <figcaption><h2>{title}</h2>
         <ul className="legend">{latest.map((line, i) => <li key={line.name}><span className={`swatch line-${i + 1}${line.dash ? ' dash' : ''}`} aria-hidden="true" />{line.label} <b>{line.value}</b></li>)}</ul>
       </figcaption>
       <div ref={box} className="plot" role="img" aria-label={`${title} over the last minutes. Latest: ${latest.map((line) => `${line.label} ${line.value}`).join(', ')}.`} />

@@ -6,7 +6,7 @@ import { ordered, tally, type Order, type Summary } from '../codex/model';
 import { codexSession } from '../codex/session';
 import { SummaryDetail } from '../codex/SummaryDetail';
 import { TokenForm } from '../codex/TokenForm';
-import { Dialog } from '../components/Dialog';
+import { DetailPane } from '../components/DetailPane';
 import { Ago, Banner, Empty, Loading, Status } from '../components/parts';
 import { Tabs } from '../components/Tabs';
 import { WindowedTable, type Column } from '../components/WindowedTable';
@@ -50,6 +50,8 @@ export default function Codex() {
   const open = openKey === null ? undefined : all.find((row) => row.key === openKey);
   const toggle = useCallback((row: Summary) => setOpenKey((key) => (key === row.key ? null : row.key)), []);
 
+  const closeDetail = useCallback(() => setOpenKey(null), []);
+
   const columns = useMemo((): Column<Summary>[] => (phone ? [
     { id: 'title', header: kind === 'runs' ? 'Run' : 'Worker', cell: (row) => <><span className="two"><b>{row.title}</b></span><span className="two">{row.counters.slice(0, 2).map(([name, n]) => `${n} ${name}`).join(', ') || row.id}</span></> },
     { id: 'status', header: 'Status', className: 'number', cell: (row) => <><span className="two"><Status tone={row.tone}>{row.status}</Status></span><span className="two"><Ago at={row.lastActivity} /></span></> },
@@ -58,7 +60,7 @@ export default function Codex() {
     { id: 'status', header: 'Status', cell: (row) => <Status tone={row.tone}>{row.status}</Status> },
     { id: 'counters', header: 'Counts', cell: (row) => row.counters.slice(0, 4).map(([name, n]) => `${n} ${name}`).join(', ') || '–' },
     { id: 'activity', header: 'Last activity', className: 'number', cell: (row) => <Ago at={row.lastActivity} /> },
-    { id: 'version', header: 'Version', className: 'number', cell: (row) => count(row.version) },
+    { id: 'version', header: 'Version', className: 'number roomy', cell: (row) => count(row.version) },
   ]), [phone, kind]);
 
   const empty = all.length > 0 ? <Empty title={`No ${kind === 'runs' ? 'run' : 'worker'} matches`}><p>Change or clear the filter.</p></Empty>
@@ -88,12 +90,11 @@ export default function Codex() {
               </select></div>
             {!phone && <div className="tallies">{tally(all).slice(0, 6).map((one) => <Status key={one.status} tone={one.tone}>{count(one.count)} {one.status}</Status>)}</div>}
           </div>
-          <div className={`side${open && !phone ? ' with' : ''}`}>
+          <div className={`side${open ? ' with' : ''}`}>
             <WindowedTable label={kind === 'runs' ? 'Runs' : 'Workers'} layout="summaries" columns={columns} rows={rows} rowKey={keyOf} rowHeight={phone ? 64 : 44} onOpen={toggle} openKey={openKey} empty={empty} />
-            {open && !phone && <section className="detail" aria-label={open.title}><header><h2>{open.title}</h2><button type="button" className="plain" onClick={() => setOpenKey(null)}>Close</button></header><SummaryDetail row={open} /></section>}
+            {open && <DetailPane title={open.title} close={closeDetail}><SummaryDetail row={open} /></DetailPane>}
           </div>
         </div>
-        {open && phone && <Dialog title={open.title} onClose={() => setOpenKey(null)}><div className="stack"><SummaryDetail row={open} /><div className="actions"><button type="button" onClick={() => setOpenKey(null)}>Close</button></div></div></Dialog>}
       </>}
     </>
   );

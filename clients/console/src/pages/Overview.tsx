@@ -47,13 +47,13 @@ function Figures({ sample }: { sample: Sample }) {
           note={<Link href="/health">what and why</Link>} />
       </dl>
       <div className="cards">
-        <Card title="Events" className="half"><Chart title="Events per second" series={series.series} format={measure}
-          lines={[{ name: 'eventsIn', label: 'in' }, { name: 'eventsOut', label: 'out', dash: true }]} /></Card>
-        <Card title="Latency" className="half"><Chart title="Commit to socket, ms" series={series.series} format={measure}
-          lines={[{ name: 'p50', label: 'p50' }, { name: 'p95', label: 'p95', dash: true }, { name: 'p99', label: 'p99' }]} /></Card>
-        <Card title="Connections" className="half"><Chart title="Open sockets" series={series.series} format={count} lines={[{ name: 'connections', label: 'open' }]} /></Card>
-        <Card title="Replays and storms" className="half"><Chart title="Per second" series={series.series} format={measure}
-          lines={[{ name: 'joins', label: 'joins' }, { name: 'replays', label: 'replays', dash: true }, { name: 'refused', label: 'refused' }]} /></Card>
+        <Chart title="Events per second" series={series.series} format={measure}
+          lines={[{ name: 'eventsIn', label: 'in' }, { name: 'eventsOut', label: 'out', dash: true }]} />
+        <Chart title="Commit to socket, ms" series={series.series} format={measure}
+          lines={[{ name: 'p50', label: 'p50' }, { name: 'p95', label: 'p95', dash: true }, { name: 'p99', label: 'p99' }]} />
+        <Chart title="Open sockets" series={series.series} format={count} lines={[{ name: 'connections', label: 'open' }]} />
+        <Chart title="Joins and replays per second" series={series.series} format={measure}
+          lines={[{ name: 'joins', label: 'joins' }, { name: 'replays', label: 'replays', dash: true }, { name: 'refused', label: 'refused' }]} />
         <Card title="Tail" className="third" aside={<Status tone={tails[tail.mode]?.[0] ?? 'bad'}>{tails[tail.mode]?.[1] ?? tail.mode}</Status>}>
           <Facts facts={[
             ['Why', tail.reason ? wordsOf(tail.reason) : '–'], ['Since', <Ago at={tail.changed_at} />],

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { SessionRow } from '../api/types';
 import { Ago, Banner, Code, Empty, Facts, Loading, Status, type Tone } from '../components/parts';
+import { DetailPane } from '../components/DetailPane';
 import { RevokeDialog, type Outcome } from '../components/RevokeDialog';
 import { Failed, Staleness } from '../components/Trouble';
 import { WindowedTable, type Column } from '../components/WindowedTable';
@@ -46,6 +47,7 @@ export default function Sessions() {
       .sort((a, b) => b.lag_events_max - a.lag_events_max || a.connected_at - b.connected_at || (a.id < b.id ? -1 : 1));
   }, [data, filter]);
   const toggle = useCallback((row: SessionRow) => setOpenId((id) => (row.id === id ? null : row.id)), []);
+  const closeDetail = useCallback(() => setOpenId(null), []);
   const open = rows.find((row) => row.id === openId);
   const gone = outcome !== null && data !== undefined && outcome.ids.every((id) => !data.sessions.some((row) => row.id === id));
 
@@ -54,8 +56,8 @@ export default function Sessions() {
     { id: 'where', header: 'Where', className: 'wide', cell: (row) => <><span className="two">{row.address}</span><span className="two">{row.client || 'unnamed client'}</span></> },
     { id: 'status', header: 'Status', cell: (row) => <Status tone={statusOf(row)[0]}>{statusOf(row)[1]}</Status> },
     { id: 'lag', header: 'Lag', className: 'number wide', cell: (row) => count(row.lag_events_max) },
-    { id: 'topics', header: 'Topics', className: 'wide', cell: (row) => <><span className="two">{row.topics[0]?.topic ?? 'none'}</span>{row.topics_total > 1 && <span className="two">and {count(row.topics_total - 1)} more</span>}</> },
-    { id: 'sent', header: 'Sent', className: 'number wide', cell: (row) => bytes(row.bytes_out) },
+    { id: 'topics', header: 'Topics', className: 'wide roomy', cell: (row) => <><span className="two">{row.topics[0]?.topic ?? 'none'}</span>{row.topics_total > 1 && <span className="two">and {count(row.topics_total - 1)} more</span>}</> },
+    { id: 'sent', header: 'Sent', className: 'number wide roomy', cell: (row) => bytes(row.bytes_out) },
     { id: 'since', header: 'Connected', className: 'number wide', cell: (row) => <Ago at={row.connected_at} /> },
   ], [phone]);
 
@@ -77,7 +79,7 @@ export default function Sessions() {
         <WindowedTable label="Sessions" layout="sessions" columns={columns} rows={rows} rowKey={keyOf} rowHeight={54} onOpen={toggle} openKey={openId}
           empty={data.sessions.length === 0 ? <Empty title={asked ? 'Nobody follows this topic here' : 'Nobody is connected'}><p>Sessions of this server are shown here as soon as they join. Other servers on the same database have their own.</p></Empty>
             : <Empty title="No session matches"><p>Change or clear the filter.</p></Empty>} />
-        {open && <Detail row={open} close={() => setOpenId(null)} revoke={() => setRevoking(open)} />}
+        {open && <DetailPane title={open.subject} close={closeDetail}><Detail row={open} revoke={() => setRevoking(open)} /></DetailPane>}
       </div> : error !== undefined ? <Failed error={error} retry={refresh} what="The sessions" /> : <Loading what="sessions" />}
       {revoking && <RevokeDialog session={revoking} all={data?.sessions ?? []} onClose={() => setRevoking(null)} onDone={(done) => {
         setRevoking(null);
@@ -88,10 +90,9 @@ export default function Sessions() {
   );
 }
 
-function Detail({ row, close, revoke }: { row: SessionRow; close: () => void; revoke: () => void }) {
+function Detail({ row, revoke }: { row: SessionRow; revoke: () => void }) {
   return (
-    <section className="detail" aria-label={`Session of ${row.subject}`}>
-      <header><h2>{row.subject}</h2><button type="button" className="plain" onClick={close}>Close</button></header>
+    <>
       <div className="actions"><Status tone={statusOf(row)[0]}>{statusOf(row)[1]}</Status>{row.strikes > 0 && <Status tone="warn">{plural(row.strikes, 'strike')}</Status>}</div>
       <Facts facts={[
         ['Organisation', row.org_id ?? '–'], ['Address', <Code>{row.address}</Code>], ['Client', `${row.client || 'unnamed'}${row.client_build_id ? `, build ${row.client_build_id}` : ''}`],
@@ -104,6 +105,6 @@ function Detail({ row, close, revoke }: { row: SessionRow; close: () => void; re
         <li key={at.topic}><Link className="name" href={topicHref(at.topic)}>{at.topic}</Link><span>{count(at.watermark)} of {count(at.head_watermark)}{at.lag > 0 ? `, ${count(at.lag)} behind` : ''}</span></li>)}
         {row.topics_total > row.topics.length && <li><span>and {count(row.topics_total - row.topics.length)} more topics</span></li>}</ul>}
       <div className="actions"><button type="button" className="danger" onClick={revoke}>Revoke…</button></div>
-    </section>
+    </>
   );
 }

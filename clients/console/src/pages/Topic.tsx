@@ -1,5 +1,6 @@
 // One topic: its events as they come, its documents, and what became of a document over time.
-import { useState } from 'react';
+import { useCallback, useState } from 'react';
+import { DetailPane } from '../components/DetailPane';
 import { Tabs } from '../components/Tabs';
 import { Banner, Figure, Loading } from '../components/parts';
 import { Failed, Staleness } from '../components/Trouble';
@@ -33,7 +34,13 @@ function OneTopic({ name, docKey }: { name: string; docKey: string | null }) {
   const [tab, setTab] = useState<'live' | 'documents'>('live');
   const polled = usePoll(async (signal) => (await api.topics({ prefix: name, limit: 1 }, signal)).topics.find((row) => row.topic === name) ?? null, everyMs, [api, name]);
   const { data, error, refresh } = polled;
-  const choose = (key: string | null) => navigate(`${topicHref(name)}${key === null ? '' : `&doc=${encodeURIComponent(key)}`}`, { replace: true });
+  // Which of its versions was chosen in the list of events; the document itself is in the address.
+  const [version, setVersion] = useState<string | null>(null);
+  const choose = useCallback((key: string | null, chosen: string | null = null) => {
+    setVersion(chosen);
+    navigate(`${topicHref(name)}${key === null ? '' : `&doc=${encodeURIComponent(key)}`}`, { replace: true });
+  }, [name]);
+  const close = useCallback(() => choose(null), [choose]);
   return (
     <>
       <div className="page-head"><PageTitle title={name} /><p className="sub"><Link href="/topics">All topics</Link></p></div>
@@ -48,8 +55,8 @@ function OneTopic({ name, docKey }: { name: string; docKey: string | null }) {
         : error !== undefined ? <Failed error={error} retry={refresh} what="The topic" /> : <Loading what="the topic" />}
       <Tabs label="What to see of the topic" tabs={[['live', 'Live events'], ['documents', 'Documents']]} chosen={tab} onChoose={setTab} />
       <div className={`side${docKey === null ? '' : ' with'}`} role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === 'live' ? <LiveEvents topic={name} docKey={docKey} onChoose={choose} /> : <Documents topic={name} docKey={docKey} onChoose={choose} />}
-        {docKey !== null && <History key={docKey} topic={name} docKey={docKey} head={data?.head_watermark} close={() => choose(null)} />}
+        {tab === 'live' ? <LiveEvents topic={name} chosen={version} onChoose={choose} /> : <Documents topic={name} docKey={docKey} onChoose={choose} />}
+        {docKey !== null && <DetailPane title={docKey} close={close}><History key={`${docKey} ${version}`} topic={name} docKey={docKey} version={version} head={data?.head_watermark} /></DetailPane>}
       </div>
     </>
   );

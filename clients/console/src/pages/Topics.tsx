@@ -55,10 +55,10 @@ export default function Topics() {
       {phone && <span className="two quiet">floor {count(row.retention_floor)}, {count(row.subscribers)} subscribers, {policyText(row.policy)}</span>}</> },
     { id: 'head', header: 'Head', className: 'number', cell: (row) => count(row.head_watermark) },
     { id: 'floor', header: 'Floor', className: 'number wide', cell: (row) => count(row.retention_floor) },
-    { id: 'retained', header: 'Retained', className: 'number wide', cell: (row) => count(row.retained) },
+    { id: 'retained', header: 'Retained', className: 'number wide roomy', cell: (row) => count(row.retained) },
     { id: 'rate', header: 'Rate', className: 'number wide', cell: (row) => (row.rate === null ? '–' : `${measure(row.rate)} /s`) },
     { id: 'subscribers', header: 'Subscribers', className: 'number wide', cell: (row) => count(row.subscribers) },
-    { id: 'policy', header: 'Policy', className: 'wide', cell: (row) => policyText(row.policy) },
+    { id: 'policy', header: 'Policy', className: 'wide roomy', cell: (row) => policyText(row.policy) },
   ], [phone]);
 
   return (

@@ -17,7 +17,7 @@ type Loaded = { documents: StoredDocument[]; next: string | null; watermark: str
 const nothing: Loaded = { documents: [], next: null, watermark: '', loading: false, loaded: false, error: undefined };
 const keyOf = (document: StoredDocument) => document.doc_key;
 
-export function Documents({ topic, docKey, onChoose }: { topic: string; docKey: string | null; onChoose: (key: string | null) => void }) {
+export function Documents({ topic, docKey, onChoose }: { topic: string; docKey: string | null; onChoose: (key: string) => void }) {
   const { api } = useOperator();
   const [state, setState] = useState(nothing);
   const phone = usePhone();

@@ -14,10 +14,10 @@ const keyOf = (event: JournalEvent) => `${event.epoch}:${event.watermark}`;
 type State = { events: JournalEvent[]; next: Int | null; loaded: boolean; loading: boolean; error: unknown };
 const nothing: State = { events: [], next: null, loaded: false, loading: false, error: undefined };
 
-export function History({ topic, docKey, head, close }: { topic: string; docKey: string; head: Int | undefined; close: () => void }) {
+export function History({ topic, docKey, version, head }: { topic: string; docKey: string; version: string | null; head: Int | undefined }) {
   const { api } = useOperator();
   const [state, setState] = useState(nothing);
-  const [chosen, setChosen] = useState<string | null>(null);
+  const [chosen, setChosen] = useState<string | null>(version);
   const asking = useRef(false);
 
   const load = useCallback(async (before: Int | null) => {
@@ -54,8 +54,7 @@ export function History({ topic, docKey, head, close }: { topic: string; docKey:
   const event = events[at];
   const before = events[at + 1];
   return (
-    <section className="detail" aria-label={`History of ${docKey}`}>
-      <header><h2>{docKey}</h2><button type="button" className="plain" onClick={close}>Close</button></header>
+    <>
       {!state.loaded ? state.error === undefined ? <Loading what="its history" /> : <Failed error={state.error} retry={() => void load(null)} what="The history" />
         : events.length === 0 ? <Empty title="No event of this document is retained"><p>It was written longer ago than events are kept.</p></Empty>
           : <>
@@ -70,6 +69,6 @@ export function History({ topic, docKey, head, close }: { topic: string; docKey:
               {event.payload_hash && <p className="quiet">sha256 <code>{event.payload_hash}</code></p>}
             </>}
           </>}
-    </section>
+    </>
   );
 }

@@ -11,7 +11,7 @@ import { useLiveEvents, type LiveEvent } from './useLiveEvents';
 
 const keyOf = (event: LiveEvent) => event.id;
 
-export function LiveEvents({ topic, docKey, onChoose }: { topic: string; docKey: string | null; onChoose: (key: string | null) => void }) {
+export function LiveEvents({ topic, chosen, onChoose }: { topic: string; chosen: string | null; onChoose: (key: string, version: string) => void }) {
   const live = useLiveEvents(topic);
   const [held, setHeld] = useState<LiveEvent[] | null>(null);
   const [filter, setFilter] = useState('');
@@ -19,7 +19,7 @@ export function LiveEvents({ topic, docKey, onChoose }: { topic: string; docKey:
   const source = held ?? live.events;
   const rows = useMemo(() => source.filter((event) => event.docKey.includes(filter.trim())), [source, filter]);
   const missed = held === null ? 0 : live.received - (held.length === 0 ? 0 : held[0]!.order);
-  const choose = useCallback((event: LiveEvent) => event.op !== 'void' && event.op !== 'truncate' && onChoose(event.docKey), [onChoose]);
+  const choose = useCallback((event: LiveEvent) => event.op !== 'void' && event.op !== 'truncate' && onChoose(event.docKey, event.id), [onChoose]);
 
   const columns = useMemo((): Column<LiveEvent>[] => [
     { id: 'watermark', header: 'Mark', className: 'number', cell: (event) => count(event.watermark) },
@@ -27,7 +27,7 @@ export function LiveEvents({ topic, docKey, onChoose }: { topic: string; docKey:
     { id: 'key', header: 'Document', cell: (event) => <><span className={phone ? 'two mono' : 'mono'}>{event.docKey || '–'}</span>{phone && <span className="two">{time(event.insertedAt)}</span>}</> },
     { id: 'version', header: 'Version', className: 'number wide', cell: (event) => count(event.docVersion) },
     { id: 'op', header: 'What', cell: (event) => <span className={`op ${event.op}`}>{event.op}</span> },
-    { id: 'payload', header: 'Payload', className: 'wide mono', cell: (event) => (event.payload === null ? '' : briefJson(event.payload)) },
+    { id: 'payload', header: 'Payload', className: 'wide mono roomy', cell: (event) => (event.payload === null ? '' : briefJson(event.payload)) },
   ], [phone]);
 
   const [tone, word] = live.mode === 'polling' ? ['warn' as const, 'Asked every 2 s'] : syncStatus(live.status);
@@ -44,7 +44,7 @@ export function LiveEvents({ topic, docKey, onChoose }: { topic: string; docKey:
       {live.error !== undefined && live.events.length === 0 ? <Failed error={live.error} retry={live.retry} what="The events" />
         : !live.loaded ? <Loading what="events" />
           : <WindowedTable label="Events, newest first" layout="events" columns={columns} rows={rows} rowKey={keyOf} rowHeight={phone ? 52 : 36} onOpen={choose}
-            openKey={docKey === null ? null : rows.find((event) => event.docKey === docKey)?.id ?? null}
+            openKey={chosen}
             empty={live.events.length === 0 ? <Empty title="No events are retained"><p>The next one will be shown here as soon as it is committed.</p></Empty> : <Empty title="No event of such a document" />} />}
     </div>
   );
