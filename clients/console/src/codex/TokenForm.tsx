@@ -30,8 +30,7 @@ export function TokenForm({ session, wants, shown }: { session: CodexSession; wa
     } else if (way === 'url') {
       setBusy(true);
       try {
-        await tokenFromUrl(url);
-        session.use({ kind: 'url', url });
+        session.use({ kind: 'url', url, first: await tokenFromUrl(url) });
       } catch (failure) {
         setError(urlTrouble(url, failure));
       } finally {

@@ -104,7 +104,7 @@ export class CodexSession {
     this.#problem = null;
     this.#abandonStarts();
     for (const side of this.#sides) side.lane.setMode(mode);
-    this.#changed();
+    this.#show();
   }
 
   use(source: TokenSource): void {
@@ -234,11 +234,14 @@ export class CodexSession {
   }
 
   #changed = (): void => {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#view = this.#look();
-      for (const listener of [...this.#listeners]) listener();
-    }, groupMs);
+    this.#timer ??= setTimeout(this.#show, groupMs);
+  };
+
+  #show = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#view = this.#look();
+    for (const listener of [...this.#listeners]) listener();
   };
 
   #look(): CodexView {

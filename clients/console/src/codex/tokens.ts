@@ -7,8 +7,8 @@ import { runsTopic, workersTopic } from './topics';
 
 export type TokenSource =
   | { kind: 'pasted'; token: string }
-  /** An address of the application that gives a token to who is logged in (cookies are sent). */
-  | { kind: 'url'; url: string }
+  /** An address of the application that gives a token to who is logged in (cookies are sent), and the first that it gave. */
+  | { kind: 'url'; url: string; first?: string | undefined }
   /** The service key that the operators' pages were opened with. */
   | { kind: 'operator'; api: AdminApi };
 
@@ -95,6 +95,9 @@ export class TokenKeeper {
         this.#last = undefined;
         await this.#person();
       } else {
+        const first = source.kind === 'url' ? source.first : undefined;
+        if (source.kind === 'url') source.first = undefined;
+        if (first !== undefined) return (this.#last = first);
         try {
           return (this.#last = source.kind === 'url' ? await tokenFromUrl(source.url) : await source.api.token([runsTopic, workersTopic]));
         } catch (error) {
