@@ -367,17 +367,19 @@ export class SyncClient {
   async #join(): Promise<void> {
     const { signal } = this.#attempt;
     let asked: TopicCore[] = [];
-    let reply;
     try {
-      reply = await this.#connection.join(() => {
+      await this.#connection.join(() => {
         asked = this.#oneByOne ? [] : this.#ready();
         return { ...this.#joinParams(), ...this.#subscribeParams(asked) };
+      }, (reply) => {
+        if (!signal.aborted) this.#joined(reply, asked);
       });
     } catch (error) {
       if (!signal.aborted) this.#joinFailed(error, asked);
-      return;
     }
-    if (signal.aborted) return;
+  }
+
+  #joined(reply: Record<string, unknown>, asked: TopicCore[]): void {
     this.#isJoined = true;
     this.#isDenied = false;
     this.#wasOnline = true;
@@ -387,10 +389,10 @@ export class SyncClient {
     this.#tokens.accepted();
     this.#adviseBackoff(reply.reconnect_backoff_ms);
     this.#scheduleToken(this.#tokens.replaceInMs());
-    for (const topic of asked) topic.subscribing();
-    this.#accepted(reply, asked);
+    const subscribed = asked.filter((topic) => topic.phase === 'ready' && !topic.isClosed);
+    for (const topic of subscribed) topic.subscribing();
+    this.#accepted(reply, subscribed);
     for (const done of [...this.#onlineWaiters]) done();
-    if (isObject(reply.stale)) this.#stale(reply.stale);
     this.#unblock(reply.allowed_topics);
     this.#changed();
     this.#reconcile();
@@ -475,8 +477,9 @@ export class SyncClient {
     const { signal } = this.#attempt;
     for (const topic of topics) topic.subscribing();
     try {
-      const reply = await this.#connection.push('sync:subscribe', this.#subscribeParams(topics));
-      if (!signal.aborted) this.#accepted(reply, topics);
+      await this.#connection.push('sync:subscribe', this.#subscribeParams(topics), (reply) => {
+        if (!signal.aborted) this.#accepted(reply, topics);
+      });
     } catch (error) {
       if (!signal.aborted) this.#subscribeFailed(error, topics);
     }
@@ -520,12 +523,9 @@ export class SyncClient {
       const topic = asked.find((one) => one.name === name);
       if (topic && !topic.isClosed) topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
     }
-    // Not named: not subscribed. A join that a stale cursor was in subscribes to nothing.
-    for (const topic of asked) if (topic.phase === 'subscribing' && !isObject(reply.stale)) topic.disconnected();
-    if (isObject(reply.stale)) {
-      this.#stale(reply.stale);
-      for (const topic of asked) if (topic.phase === 'subscribing') topic.disconnected();
-    }
+    // A join that a stale cursor was in subscribes to nothing: the others are ready again.
+    if (isObject(reply.stale)) this.#stale(reply.stale);
+    for (const topic of asked) if (topic.phase === 'subscribing') topic.disconnected();
   }
 
   #stale(body: Record<string, unknown>): void {
@@ -631,12 +631,13 @@ export class SyncClient {
     try {
       const token = await this.#tokens.ask('expiring');
       if (signal.aborted || !this.#isJoined) return;
-      const reply = await this.#connection.push('sync:reauthenticate', { token });
+      let allowed: unknown;
+      await this.#connection.push('sync:reauthenticate', { token }, (reply) => void (allowed = reply.allowed_topics));
       if (signal.aborted) return;
       this.#refusals = 0;
       this.#tokens.accepted();
       this.#events.emit('reauthenticated');
-      this.#unblock(reply.allowed_topics);
+      this.#unblock(allowed);
       // The same token again gains no time: ask again a little later.
       const next = this.#tokens.replaceInMs();
       this.#scheduleToken(token === previous ? Math.max(this.#backoff.options.baseMs, 1000) : next);

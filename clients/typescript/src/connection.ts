@@ -111,8 +111,11 @@ export class Connection {
     this.#ended(1006, reason);
   }
 
-  /** Joins the channel, subscribing to what the params say when they are asked. Rejects with Refusal or NoReply. */
-  join(params: () => Record<string, unknown>): Promise<Record<string, unknown>> {
+  /**
+   * Joins the channel, subscribing to what the params say when they are asked. `accepted` is called with the reply before
+   * anything that the server sent after it; a promise alone would be behind. Rejects with Refusal or NoReply.
+   */
+  join(params: () => Record<string, unknown>, accepted: (reply: Record<string, unknown>) => void): Promise<void> {
     this.#leave();
     const channel = this.#socket.channel(channelName, params);
     this.#channel = channel;
@@ -129,24 +132,30 @@ export class Connection {
         reject(new NoReply('the channel was closed'));
         if (this.#channel === channel) this.#ended(1006, 'the channel was closed');
       });
-      const give_up = (error: Error): void => {
+      const giveUp = (error: Error): void => {
         if (this.#channel === channel) this.#leave();
         reject(error);
       };
       channel.join(joinMs)
-        .receive('ok', resolve)
-        .receive('error', (response: Record<string, unknown>) => give_up(new Refusal(response ?? {})))
-        .receive('timeout', () => give_up(new NoReply('no answer to the join')));
+        .receive('ok', (reply: Record<string, unknown>) => {
+          accepted(reply ?? {});
+          resolve();
+        })
+        .receive('error', (response: Record<string, unknown>) => giveUp(new Refusal(response ?? {})))
+        .receive('timeout', () => giveUp(new NoReply('no answer to the join')));
     });
   }
 
-  /** Sends an event. Rejects with Refusal or NoReply. */
-  push(event: string, payload: Record<string, unknown>): Promise<Record<string, unknown>> {
+  /** Sends an event. `accepted` is as for `join`. Rejects with Refusal or NoReply. */
+  push(event: string, payload: Record<string, unknown>, accepted?: (reply: Record<string, unknown>) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const channel = this.#channel;
       if (!channel || !this.isOpen) return reject(new NoReply('not connected'));
       channel.push(event, payload, replyMs)
-        .receive('ok', resolve)
+        .receive('ok', (reply: Record<string, unknown>) => {
+          accepted?.(reply ?? {});
+          resolve();
+        })
         .receive('error', (response: Record<string, unknown>) => reject(new Refusal(response ?? {})))
         .receive('timeout', () => reject(new NoReply(`no answer to ${event}`)));
     });

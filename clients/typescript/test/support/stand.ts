@@ -109,7 +109,8 @@ export class Stand {
     const { fanout = this.fanout, wire = new Wire(), ...more } = options;
     const client = new SyncClient({
       url: fanout.socketUrl, token: () => this.keyring.token(['*']), transport: wire.transport,
-      backoff: { baseMs: 20, jitterMs: 20, maxMs: 1000 }, ...more,
+      backoff: { baseMs: 20, jitterMs: 20, maxMs: 1000 },
+      ...(process.env.OA_SYNC_TEST_LOG ? { log: (message, details) => console.log(Date.now() % 100_000, message, JSON.stringify(details)) } : {}), ...more,
     });
     const errors: SyncError[] = [];
     client.on('error', (error) => errors.push(error));
