@@ -1,6 +1,6 @@
 // What the browser tests stand on: Debian's Chromium, pages that report what they must not do, and checks of any page.
 import { mkdirSync } from 'node:fs';
-import { after } from 'node:test';
+import { after, afterEach } from 'node:test';
 import { chromium } from 'playwright-core';
 import { root } from '../harness/index.mjs';
 import { contrastProblems, structureProblems } from './page_checks.mjs';
@@ -37,8 +37,14 @@ export class Browser {
   /** Starts Chromium; it ends after the file's tests, and fails them when a page did what it must not. */
   static async start() {
     const browser = new Browser(await chromium.launch({ executablePath: '/usr/bin/chromium', args, headless: true }));
+    afterEach(() => browser.closeVisits());
     after(() => browser.stop());
     return browser;
+  }
+
+  /** Ends what a test opened, also one that failed: the next one finds no connections of others. */
+  async closeVisits() {
+    for (const context of this.#contexts.splice(0)) await context.close();
   }
 
   async stop() {

@@ -49,7 +49,6 @@ test('asks for a token, shows runs and workers, and every change as it is commit
   await visit.picture('codex-details');
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await visit.close();
 });
 
 test('a summary with nothing that is expected is shown all the same', async () => {
@@ -66,7 +65,6 @@ test('a summary with nothing that is expected is shown all the same', async () =
   await run(page, '<b>not markup</b>').getByText('12345678901234567890 big').waitFor();
   await stand.query(`DELETE FROM runtime.sync_run_summaries WHERE doc_key LIKE 'odd%'`);
   await page.getByText('No run matches').waitFor();
-  await visit.close();
 });
 
 test('tokens of the application are renewed on the open socket before they end', async () => {
@@ -83,10 +81,10 @@ test('tokens of the application are renewed on the open socket before they end',
   await waitFor(() => asked.count >= 3, { what: () => `the application was asked ${asked.count} times` });
   await waitFor(() => Date.now() / 1000 > end, { what: 'the first tokens have ended' });
   await writeRuns(stand, 1, { first: 30, version: 2, status: 'after renewal' });
+  await page.getByLabel('Find').fill('run-00030');
   await run(page, 'run-00030').getByText('after renewal').waitFor();
   await connectionIs(page, 'Live');
   assert.equal(visit.sockets.length, sockets, 'the socket stayed');
-  await visit.close();
 });
 
 test('a pasted token that ends is asked for again, and the page goes on from its place', async () => {
@@ -100,9 +98,9 @@ test('a pasted token that ends is asked for again, and the page goes on from its
   await writeRuns(stand, 1, { first: 31, version: 2, status: 'while away' });
   await pasteToken(page, fanout.token(scopes));
   await connectionIs(page, 'Live');
+  await page.getByLabel('Find').fill('run-00031');
   await run(page, 'run-00031').getByText('while away').waitFor();
   await page.getByRole('form', { name: 'Token' }).waitFor({ state: 'detached' });
-  await visit.close();
 });
 
 test('a token that the server refuses is said to be refused, with the reason', async () => {
@@ -115,7 +113,6 @@ test('a token that the server refuses is said to be refused, with the reason', a
   await connectionIs(page, 'Needs a token');
   await pasteToken(page, fanout.token(scopes));
   await connectionIs(page, 'Live');
-  await visit.close();
 });
 
 test('a token that does not open the topics is said to', async () => {
@@ -125,7 +122,6 @@ test('a token that does not open the topics is said to', async () => {
   await pasteToken(page, fanout.token(['something.else']));
   await page.getByText('The server refused a topic').waitFor();
   await visit.check('forbidden topics');
-  await visit.close();
 });
 
 test('the server goes away and comes back on the same port: nothing is lost', async () => {
@@ -145,7 +141,6 @@ test('the server goes away and comes back on the same port: nothing is lost', as
   await fanout.ready();
   await connectionIs(page, 'Live');
   for (const id of ['run-00012', 'run-00013']) await run(page, id).getByText('written meanwhile').waitFor();
-  await visit.close();
 });
 
 test('the lane is turned at run time; on, the earlier source is not even loaded', async () => {
@@ -199,7 +194,6 @@ test('the lane is turned at run time; on, the earlier source is not even loaded'
   await page.getByRole('heading', { name: 'Enter a token to connect' }).waitFor();
   assert.equal(await page.getByLabel('On', { exact: true }).isChecked(), true);
   assert.equal(requests.slice(fresh).filter((url) => url.includes('earlier')).length, 0);
-  await visit.close();
 });
 
 test('the lane can be turned back while OA Sync does not come up', async () => {
@@ -213,7 +207,6 @@ test('the lane can be turned back while OA Sync does not come up', async () => {
   await page.getByLabel('Off', { exact: true }).check();
   await connectionIs(page, 'Asked every 5 s');
   await run(page, 'run-00002').waitFor();
-  await visit.close();
 });
 
 test('no token is stored anywhere', async () => {
@@ -246,5 +239,4 @@ test('no token is stored anywhere', async () => {
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Delete what is stored' }).click();
   await page.getByText('What was stored on this device is gone').waitFor();
-  await visit.close();
 });
