@@ -113,15 +113,16 @@ class Reader {
 /** Parses JSON with every digit. Throws SyntaxError. */
 export const parseExact = (text: string): ExactJson => new Reader(text).whole();
 
-/** Orders strings by code point (JavaScript's own order is by UTF-16 unit). */
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
+
+/** Orders strings by code point (JavaScript's own order is by UTF-16 unit). A surrogate alone is a code point of its own. */
 export function byCodePoint(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    const surrogates = Number(x >= 0xd800 && x <= 0xdfff) - Number(y >= 0xd800 && y <= 0xdfff);
-    return surrogates || x - y;
+    if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
+    // The difference may be in the second half of a pair.
+    const at = i > 0 && isHigh(a.charCodeAt(i - 1)) ? i - 1 : i;
+    return (a.codePointAt(at) ?? 0) - (b.codePointAt(at) ?? 0) || a.charCodeAt(i) - b.charCodeAt(i);
   }
   return a.length - b.length;
 }

@@ -421,9 +421,10 @@ export class TopicCore {
   }
 
   #apply(batch: WireBatch, hydrated: Awaited<ReturnType<typeof fetchPayloads>>): void {
-    const { updates, changed } = this.state.apply(batch, hydrated);
+    const { updates, changed, touched, truncated } = this.state.apply(batch, hydrated);
     this.#resubscribes = 0;
-    this.#persister.changed(changed);
+    if (truncated) this.#persister.replaced(false);
+    else this.#persister.changed(this.options.documents ? touched : []);
     if (this.events.has('update')) {
       for (const update of updates) this.events.emit('update', this.#toPublic(update, hydrated?.get(update.watermark)?.document));
     }

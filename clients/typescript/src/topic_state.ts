@@ -48,6 +48,13 @@ export interface Applied {
   updates: WireUpdate[];
   /** Keys of documents that are new, changed or gone. */
   changed: Set<string>;
+  /**
+   * Keys that were spoken of, changed here or not. Where a document was fetched in a later state than the event's, another
+   * tab at the same cursor may hold an earlier one: what is stored has to be brought to the same.
+   */
+  touched: Set<string>;
+  /** Documents were spoken of that may not be held here, by the beginning of their keys. */
+  truncated: boolean;
 }
 
 export class TopicState<D extends HeldDocument = HeldDocument> {
@@ -123,15 +130,19 @@ export class TopicState<D extends HeldDocument = HeldDocument> {
     if (cursor === undefined || this.judge(batch) !== 'apply') throw new Error(`apply: ${this.judge(batch)}`);
     const updates = this.fresh(batch);
     const changed = new Set<string>();
+    const touched = new Set<string>();
+    let truncated = false;
     let epoch = cursor.epoch;
     for (const update of updates) {
       if (update.epoch > epoch) epoch = update.epoch;
+      if (update.op === 'truncate') truncated = true;
+      else touched.add(update.docKey);
       if (this.#keepsDocuments) this.#applyToDocuments(update, hydrated?.get(update.watermark), changed);
     }
     this.cursor = { epoch, watermark: batch.through };
     this.sawHead(batch.through);
     for (const head of batch.heads) if (head.topic === batch.topic) this.sawHead(head.watermark);
-    return { updates, changed };
+    return { updates, changed, touched, truncated };
   }
 
   #applyToDocuments(update: WireUpdate, hydrated: Hydrated | undefined, changed: Set<string>): void {

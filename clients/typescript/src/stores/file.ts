@@ -4,7 +4,8 @@
 // older of two only has what follows it come again.
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { type Exclusive, oneByOne } from '../exclusive.js';
 import { afterCommit, judgeCommit, type StoredTopic, type SyncStore } from './store.js';
 
 export interface FileStoreOptions {
@@ -17,6 +18,9 @@ export interface FileStoreOptions {
 }
 
 const suffix = '.oa-sync.json';
+/** By directory: stores over the same one do not meet. */
+const ofThisProcess = new Map<string, Exclusive>();
+let writes = 0;
 
 /** A store in a directory. */
 export function fileStore(options: FileStoreOptions): SyncStore {
@@ -25,13 +29,9 @@ export function fileStore(options: FileStoreOptions): SyncStore {
     const readable = topic.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 60);
     return join(dir, `${readable}-${createHash('sha256').update(topic).digest('hex').slice(0, 16)}${suffix}`);
   };
-  let last: Promise<unknown> = Promise.resolve();
-  let writes = 0;
-  const exclusive = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = last.then(work, work);
-    last = next.catch(() => undefined);
-    return next;
-  };
+  const key = resolve(dir);
+  const exclusive = ofThisProcess.get(key) ?? oneByOne();
+  ofThisProcess.set(key, exclusive);
 
   const read = async (topic: string): Promise<StoredTopic | undefined> => {
     let text;

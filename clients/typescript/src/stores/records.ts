@@ -4,6 +4,7 @@
 // beyond, IndexedDB writes only what changed. Neither kind has transactions: the comparison and the write are under a
 // lock (Web Locks between tabs where there are some, else within this page). Without one the worst that two tabs can do
 // is to leave the older of two whole states: what follows it comes again.
+import { type Exclusive, oneByOne } from '../exclusive.js';
 import { afterCommit, judgeCommit, type StoredTopic, type SyncStore } from './store.js';
 
 /** `localStorage`, or what is shaped like it. */
@@ -34,16 +35,15 @@ interface Locks {
   request<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** Runs works one after the other: between tabs by Web Locks, else in this page. */
-function exclusive(name: string): <T>(work: () => Promise<T>) => Promise<T> {
+const ofThisPage = new WeakMap<object, Exclusive>();
+
+/** Runs works one after the other: between tabs by Web Locks, else for this storage in this page. */
+function exclusive(storage: object, name: string): Exclusive {
   const locks = (globalThis as { navigator?: { locks?: Locks } }).navigator?.locks;
   if (locks) return (work) => locks.request(name, work);
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const next = last.then(work, work);
-    last = next.catch(() => undefined);
-    return next;
-  };
+  let found = ofThisPage.get(storage);
+  if (!found) ofThisPage.set(storage, (found = oneByOne()));
+  return found;
 }
 
 function parseRecord(text: string | null): StoredTopic | undefined {
@@ -58,9 +58,13 @@ function parseRecord(text: string | null): StoredTopic | undefined {
 }
 
 /** A store over AsyncStorage, or what is shaped like it. */
-export function asyncStorageStore(storage: AsyncStorageLike, options: RecordStoreOptions = {}): SyncStore {
+export const asyncStorageStore = (storage: AsyncStorageLike, options: RecordStoreOptions = {}): SyncStore =>
+  recordStore(storage, storage, options);
+
+/** `shared` is what every store over the same storage has in common. */
+function recordStore(storage: AsyncStorageLike, shared: object, options: RecordStoreOptions): SyncStore {
   const prefix = `${options.name ?? 'oa-sync'}:`;
-  const lock = exclusive(`oa-sync-store:${prefix}`);
+  const lock = exclusive(shared, `oa-sync-store:${prefix}`);
   return {
     commitIntervalMs: options.commitIntervalMs ?? 250,
     load: async (topic) => parseRecord(await storage.getItem(prefix + topic)),
@@ -83,10 +87,10 @@ export function asyncStorageStore(storage: AsyncStorageLike, options: RecordStor
 export function localStorageStore(options: RecordStoreOptions & { storage?: WebStorageLike } = {}): SyncStore {
   const storage = options.storage ?? (globalThis as { localStorage?: WebStorageLike }).localStorage;
   if (!storage) throw new Error('localStorageStore: there is no localStorage here; give `storage`, or use another store');
-  return asyncStorageStore({
+  return recordStore({
     getAllKeys: async () => Array.from({ length: storage.length }, (_, i) => storage.key(i)).filter((key) => key !== null),
     getItem: async (key) => storage.getItem(key),
     setItem: async (key, value) => storage.setItem(key, value),
     removeItem: async (key) => storage.removeItem(key),
-  }, options);
+  }, storage, options);
 }
