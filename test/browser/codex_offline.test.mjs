@@ -82,7 +82,7 @@ test('without the server the page starts with what is stored, and goes on from t
   await page.reload();
   await run(page, 'run-00004').waitFor();
   await connectionIs(page, 'Needs a token');
-  await page.getByText('Until then the page shows what it has: 35 documents.').waitFor();
+  await page.getByText('The page shows what it has: 35 documents.').waitFor();
   await visit.picture('phone-offline');
   await writeRuns(stand, 2, { first: 4, version: 2, status: 'news' });
   await writeRuns(stand, 1, { first: 31 });

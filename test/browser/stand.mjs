@@ -69,8 +69,16 @@ export async function raiseFloor(stand, topic, floor) {
   await stand.query('DELETE FROM runtime.sync_stream_events WHERE topic = $1 AND watermark <= $2', [topic, floor]);
 }
 
+/** Opens the form for a token where something stored is shown instead. @param {Page} page */
+async function openTokenForm(page) {
+  const button = page.getByRole('button', { name: 'Enter a token' });
+  await button.or(page.getByRole('form', { name: 'Token' })).waitFor();
+  if (await button.isVisible()) await button.click();
+}
+
 /** Pastes a token on the Codex page. @param {Page} page @param {string} token */
 export async function pasteToken(page, token) {
+  await openTokenForm(page);
   await page.getByLabel('Sync token').fill(token);
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
 }
@@ -87,6 +95,7 @@ export async function applicationTokens(visit, make) {
 
 /** Has the Codex page get its tokens from the application. @param {Page} page */
 export async function useApplication(page) {
+  await openTokenForm(page);
   await page.getByLabel('The application, which gives me one when I am logged in').check();
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
 }

@@ -33,12 +33,10 @@ export function Connection({ view, session }: { view: CodexView; session: CodexS
         {live ? <>current{view.lag > 0 ? `, ${plural(view.lag, 'event')} to come` : ''}</> : at !== null ? <>as of {time(at)}, <Ago at={at} /></> : view.lastChange !== null ? <>last change <Ago at={view.lastChange} /></> : 'nothing received yet'}
       </span>
       <span className="hidden" role="status">{`Connection: ${said}`}</span>
-      <div className="push">
-        <fieldset className="lane"><legend>OA Sync</legend><div className="segments">
-          {modes.map(([mode, name, hint]) => <label key={mode} title={hint}><input type="radio" name="lane" value={mode} checked={view.mode === mode} onChange={() => session.setMode(mode)} />{name}</label>)}
-        </div></fieldset>
-        <button type="button" className="plain" onClick={() => setAbout(true)}>Details</button>
-      </div>
+      <fieldset className="lane push"><legend>OA Sync</legend><div className="segments">
+        {modes.map(([mode, name, hint]) => <label key={mode} title={hint}><input type="radio" name="lane" value={mode} checked={view.mode === mode} onChange={() => session.setMode(mode)} />{name}</label>)}
+      </div></fieldset>
+      <button type="button" className="plain details" onClick={() => setAbout(true)}>Details</button>
       {about && <About view={view} session={session} close={() => setAbout(false)} />}
     </section>
   );

@@ -18,6 +18,8 @@ export function TokenForm({ session, wants, shown }: { session: CodexSession; wa
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string>();
   const id = useId();
+  // With something to show, that comes first, and the form when it is asked for.
+  const [open, setOpen] = useState(shown === 0);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -39,6 +41,10 @@ export function TokenForm({ session, wants, shown }: { session: CodexSession; wa
     } else if (operator) session.use({ kind: 'operator', api: operator.api });
   };
 
+  if (!open && wants.why === 'none_yet') {
+    return <Banner tone="info" title="Not connected" actions={<button type="button" className="primary" onClick={() => setOpen(true)}>Enter a token</button>}>
+      <p>The page shows what it has: {plural(shown, 'document')}.</p></Banner>;
+  }
   return (
     <form className="card token-form" onSubmit={(event) => void submit(event)} autoComplete="off" aria-label="Token">
       <div><h2>{titles[wants.why]}</h2>

@@ -1,5 +1,5 @@
 // What the Codex page stands on: the token, one client of OA Sync, and a lane for each of its two topics.
-import { SyncClient, type SyncDocument, type SyncStatus, type SyncTopic } from '@openagents/sync';
+import { SyncClient, type SyncDocument, type SyncStatus, type SyncStore, type SyncTopic } from '@openagents/sync';
 import { SyncLane, type LaneDocument, type LaneMode, type LaneSource } from '@openagents/sync/lane';
 import { indexedDbStore } from '@openagents/sync/stores/idb';
 import { explain } from '../api/http';
@@ -19,6 +19,8 @@ export type CodexView = {
   runs: Summary[]; workers: Summary[];
   /** Whether the documents are known: from the store, the server or the earlier source. */
   loaded: boolean;
+  /** What is stored on this device was looked at. */
+  storeRead: boolean;
   /** The latest change among them, by the summaries' own times. */
   lastChange: number | null;
   wants: Want | null; source: TokenSource['kind'] | undefined;
@@ -57,6 +59,8 @@ export class CodexSession {
   readonly #topics = new Map<string, SyncTopic>();
   /** Ends starts of OA Sync that wait for what may never come, so that the lane can be turned back. */
   readonly #abandon = new Set<() => void>();
+  /** Topics whose stored documents were looked at. */
+  #read = new Set<string>();
   #earlier: CodexView['earlier'] = { loaded: false, at: null, error: null };
   #problem: CodexView['problem'] = null;
   #reloaded: CodexView['problem'] = null;
@@ -208,7 +212,7 @@ export class CodexSession {
   #acquire(): SyncClient {
     if (this.#client) return this.#client;
     const client = new SyncClient({ url: `${location.origin.replace(/^http/, 'ws')}/socket`, client: 'codex', token: this.#keeper.provide,
-      store: indexedDbStore({ name: storeName }), parse: parseJson });
+      store: this.#store(), parse: parseJson });
     client.on('status', (status) => {
       if (status === 'live') this.#keeper.accepted();
       this.#changed();
@@ -219,6 +223,19 @@ export class CodexSession {
     });
     client.on('error', this.#changed);
     return (this.#client = client);
+  }
+
+  /** The device's store, which says when it was looked at: until then nothing is known, and nothing is asked for. */
+  #store(): SyncStore {
+    const store = indexedDbStore({ name: storeName });
+    return { ...store, load: async (topic) => {
+      try {
+        return await store.load(topic);
+      } finally {
+        this.#read.add(topic);
+        this.#changed();
+      }
+    } };
   }
 
   async #release(): Promise<void> {
@@ -266,6 +283,7 @@ export class CodexSession {
     return {
       mode: this.#mode, status: this.#client?.status ?? 'idle', online: navigator.onLine, runs, workers, lastChange,
       loaded: this.#sides.length > 0 && this.#sides.every((side) => side.lane.shown === 'sync' || (side.lane.shown === 'earlier' && this.#earlier.at !== null)),
+      storeRead: this.#mode === 'off' || this.#read.size >= 2,
       currentAsOf: topics.length > 0 && asOf.every((at) => at !== null) ? Math.min(...(asOf as number[])) : null,
       lag: topics.reduce((sum, topic) => sum + topic.lag, 0),
       wants: this.#keeper.wants, source: this.#keeper.source, earlier: this.#earlier, problem,

@@ -8,7 +8,7 @@ export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'idle';
 
 /** A status in a word, with a shape besides the colour. */
 export function Status({ tone, children, quiet = false }: { tone: Tone; children: ReactNode; quiet?: boolean }) {
-  return <span className={`status ${tone}${quiet ? ' quiet' : ''}`}><Shape tone={tone} />{children}</span>;
+  return <span className={`status ${tone}${quiet ? ' quiet' : ''}`}><Shape tone={tone} /><span className="word">{children}</span></span>;
 }
 
 function Shape({ tone }: { tone: Tone }) {

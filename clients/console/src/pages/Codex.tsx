@@ -53,12 +53,12 @@ export default function Codex() {
   const closeDetail = useCallback(() => setOpenKey(null), []);
 
   const columns = useMemo((): Column<Summary>[] => (phone ? [
-    { id: 'title', header: kind === 'runs' ? 'Run' : 'Worker', cell: (row) => <><span className="two"><b>{row.title}</b></span><span className="two">{row.counters.slice(0, 2).map(([name, n]) => `${n} ${name}`).join(', ') || row.id}</span></> },
+    { id: 'title', header: kind === 'runs' ? 'Run' : 'Worker', cell: (row) => <><span className="two"><b>{row.title}</b></span><span className="two">{row.counters.slice(0, 2).map(([name, n]) => `${name} ${n}`).join(', ') || row.id}</span></> },
     { id: 'status', header: 'Status', className: 'number', cell: (row) => <><span className="two"><Status tone={row.tone}>{row.status}</Status></span><span className="two"><Ago at={row.lastActivity} /></span></> },
   ] : [
     { id: 'title', header: kind === 'runs' ? 'Run' : 'Worker', cell: (row) => <b>{row.title}</b> },
     { id: 'status', header: 'Status', cell: (row) => <Status tone={row.tone}>{row.status}</Status> },
-    { id: 'counters', header: 'Counts', cell: (row) => row.counters.slice(0, 4).map(([name, n]) => `${n} ${name}`).join(', ') || '–' },
+    { id: 'counters', header: 'Counts', cell: (row) => row.counters.slice(0, 4).map(([name, n]) => `${name} ${n}`).join(', ') || '–' },
     { id: 'activity', header: 'Last activity', className: 'number', cell: (row) => <Ago at={row.lastActivity} /> },
     { id: 'version', header: 'Version', className: 'number roomy', cell: (row) => count(row.version) },
   ]), [phone, kind]);
@@ -73,7 +73,7 @@ export default function Codex() {
       <div className="page-head"><PageTitle title="Codex" />
         <div className="actions"><button type="button" className="plain" aria-pressed={compact} onClick={() => go({ view: compact ? null : 'compact' })}>{compact ? 'Full list' : 'Status at a glance'}</button></div></div>
       <Connection view={view} session={session} />
-      {view.wants !== null && <TokenForm session={session} wants={view.wants} shown={view.runs.length + view.workers.length} />}
+      {view.wants !== null && view.storeRead && <TokenForm session={session} wants={view.wants} shown={view.runs.length + view.workers.length} />}
       {view.problem !== null && <Banner tone="warn" title={view.problem.title}><p>{view.problem.text}</p></Banner>}
       {compact ? <Compact view={view} /> : <>
         <Tabs label="What to show" tabs={[['runs', `Runs (${count(view.runs.length)})`], ['workers', `Workers (${count(view.workers.length)})`]]} chosen={kind} onChoose={(chosen) => {
