@@ -20,6 +20,7 @@ extern "C" {
 #include "journal_scan.h"
 #include "journal_update.h"
 #include "result_set.h"
+#include "topic_cursor.h"
 #include "topic_heads.h"
 
 namespace oasync {
@@ -128,6 +129,13 @@ extern "C" {
 PG_FUNCTION_INFO_V1(sync_replay);
 PG_FUNCTION_INFO_V1(sync_replay_updates);
 PG_FUNCTION_INFO_V1(sync_topic_heads);
+PG_FUNCTION_INFO_V1(oa_sync_flush_visible);
+
+// oa_sync_flush_visible(): for readers in SQL that show what no crash may take back.
+Datum oa_sync_flush_visible(PG_FUNCTION_ARGS) {
+  FlushWhatIsVisible();
+  PG_RETURN_VOID();
+}
 
 // sync_replay(topic, after, max_events, max_bytes): the journal's rows.
 Datum sync_replay(PG_FUNCTION_ARGS) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,23 @@ class Database {
   virtual void EmitCanary(DoneCallback done) = 0;
 };
 
+// A page of topics: those that begin with `prefix` and come after `after`.
+struct TopicsQuestion {
+  std::string prefix;
+  std::string after;
+  uint32_t max_topics = 100;
+};
+
+// Events of a topic, newest first.
+struct EventsQuestion {
+  std::string topic;
+  std::optional<std::string> doc_key;  // of one document only
+  uint64_t before = 0;                 // below this watermark; 0: from the head
+  uint32_t max_events = 100;
+  uint64_t max_bytes = 1048576;
+  uint32_t max_searched = 10000;  // looked at, where one document is wanted
+};
+
 // What operators ask, by way of the admin listener. The answers are JSON texts. An extension before 0.4.0, or a role
 // without its functions, answers with 42883 or 42501.
 class OperatorDatabase {
@@ -70,6 +88,10 @@ class OperatorDatabase {
   // sync_overview(); of an extension that does not have it, the server's and the extension's version, in_recovery and
   // clock only.
   virtual void ReadOverview(DocumentCallback done) = 0;
+  // {"topics":[{"topic","head_watermark",…,"policy":{…}}]} by sync_topics_page() and sync_policy_of().
+  virtual void ReadTopics(TopicsQuestion question, DocumentCallback done) = 0;
+  // What sync_events_json() returns.
+  virtual void ReadEvents(EventsQuestion question, DocumentCallback done) = 0;
 };
 
 }  // namespace oasync

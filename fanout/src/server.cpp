@@ -15,6 +15,7 @@
 #include "admin/access.h"
 #include "admin/overview.h"
 #include "admin/routes.h"
+#include "admin/views.h"
 #include "auth/authentication.h"
 #include "base/ticker.h"
 #include "base/worker_thread.h"
@@ -159,6 +160,8 @@ class Server {
   ServerShared shared_;
   const AdminAccess admin_access_;
   std::optional<Overview> overview_;
+  Deadlines deadlines_;
+  const AdminViews views_;
   std::vector<std::unique_ptr<Loop>> loops_;
   RevocationFeed revocations_;
   std::optional<Ticker> ticker_;
@@ -198,6 +201,14 @@ Server::Server(const Config& config)
               {},
               {}},
       admin_access_(auth_.endpoint_environment()),
+      views_({source_,
+              {[this](const auto& task) {
+                 for (size_t i = 0; i < loops_.size(); ++i) loops_[i]->Post([task, i](Hub& hub) { task(hub, i); });
+                 return loops_.size();
+               },
+               deadlines_, clock_},
+              worker_},
+             {}),
       revocations_(source_, system_topics_, auth_.revocations(), clock_,
                    [this](const std::vector<Revocation>& revoked) {
                      for (const auto& loop : loops_) loop->PostRevocations(revoked);
@@ -230,7 +241,7 @@ Server::Server(const Config& config)
                           clock_.WallMs(), [this] { return TailFactsOf(source_.stats()); }, readiness,
                           [this] { return canary_.age_ms(); }},
       source_);
-  AddAdminRoutes({admin_access_, *overview_}, &http_);
+  AddAdminRoutes({admin_access_, *overview_, views_}, &http_);
 }
 
 std::string Server::LoadConsole() {
@@ -282,6 +293,7 @@ void Server::Start() {
   ticker_.emplace(kTick, [this] {
     canary_.Tick();
     overview_->Tick();
+    deadlines_.Tick(clock_.SteadyMs());
   });
   for (const auto& loop : loops_) loop->Start();
   Announce();

@@ -274,10 +274,13 @@ export class Cluster {
       { encoding: 'utf8', input: script, maxBuffer: 1 << 28 });
   }
 
-  /** Makes a database with the extension in it. @param {string} database @param {string} [schema] */
-  async createDatabase(database, schema) {
+  /**
+   * Makes a database with the extension in it.
+   * @param {string} database @param {string} [schema] @param {string} [version] an earlier one
+   */
+  async createDatabase(database, schema, version) {
     this.psql('postgres', `CREATE DATABASE "${database}";`);
-    this.psql(database, `CREATE EXTENSION oa_sync${schema ? ` SCHEMA "${schema}"` : ''};`);
+    this.psql(database, `CREATE EXTENSION oa_sync${schema ? ` SCHEMA "${schema}"` : ''}${version ? ` VERSION '${version}'` : ''};`);
   }
 
   /** The end of the server's log. @param {number} [lines] */

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "admin/views.h"
 #include "auth/revocation_list.h"
 #include "wire/messages.h"
 
@@ -253,6 +254,7 @@ std::string Overview::Render(const GlanceRef& glance) const {
   const MetricsSources& metrics = shared.metrics;
   const TailFacts tail = environment_.tail();
   const Readiness readiness = environment_.readiness();
+  const AdminLimits limits;
   const int64_t silence_us = metrics.tail_silence_us();
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   Json slot;
@@ -292,6 +294,13 @@ std::string Overview::Render(const GlanceRef& glance) const {
        {{"events_max", Most(metrics, &LoopCounters::lag_events_max)},
         {"seconds_max", static_cast<double>(Most(metrics, &LoopCounters::lag_us_max)) / kUsPerSecond}}},
       {"loops", LoopsJson(metrics, load_.Read())},
+      {"limits",
+       {{"topics", limits.topics},
+        {"events", limits.events},
+        {"event_bytes", limits.event_bytes},
+        {"events_searched", limits.events_searched},
+        {"sessions", limits.sessions},
+        {"session_topics", kSurveyedTopics}}},
       {"database", DatabaseJson(*glance)},
   };
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -5,9 +5,9 @@
 namespace oasync {
 
 void AddAdminRoutes(const AdminEnvironment& environment, HttpRouter* router) {
-  const auto add = [&environment, router](const char* pattern, const char* name, auto answer) {
+  const auto add = [&environment, router](const char* name, auto answer) {
     HttpRoute route;
-    route.pattern = pattern;
+    route.pattern = std::string("/api/admin/") + name;
     route.name = name;
     route.exposure = Exposure::kAdmin;
     route.handler = [&access = environment.access, answer](const HttpRequest& request, const PathArguments&,
@@ -17,8 +17,16 @@ void AddAdminRoutes(const AdminEnvironment& environment, HttpRouter* router) {
     };
     router->Add(std::move(route));
   };
-  add("/api/admin/overview", "overview",
+  add("overview",
       [&overview = environment.overview](const HttpRequest&, HttpReply reply) { overview.Answer(std::move(reply)); });
+  const auto add_view = [&add, &views = environment.views](const char* name, auto method) {
+    add(name,
+        [&views, method](const HttpRequest& request, HttpReply reply) { (views.*method)(request, std::move(reply)); });
+  };
+  add_view("topics", &AdminViews::Topics);
+  add_view("events", &AdminViews::Events);
+  add_view("history", &AdminViews::History);
+  add_view("sessions", &AdminViews::Sessions);
 }
 
 }  // namespace oasync

@@ -3,6 +3,7 @@
 
 #include "admin/access.h"
 #include "admin/overview.h"
+#include "admin/views.h"
 #include "net/http_router.h"
 
 namespace oasync {
@@ -11,6 +12,7 @@ namespace oasync {
 struct AdminEnvironment {
   const AdminAccess& access;
   Overview& overview;
+  const AdminViews& views;
 };
 
 void AddAdminRoutes(const AdminEnvironment& environment, HttpRouter* router);

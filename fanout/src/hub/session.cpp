@@ -9,6 +9,8 @@
 #include <limits>
 #include <random>
 
+#include "base/utf8.h"
+
 namespace oasync {
 namespace {
 
@@ -130,6 +132,7 @@ void Session::Join(const PhoenixMessage& message) {
     LeaveAll();
   }
   SetJoined(true);
+  NoteClient(message.payload);
   token_warned_ = false;
   join_ref_ = message.join_ref;
   encoding_ = parsed.value.encoding;
@@ -141,6 +144,19 @@ void Session::Join(const PhoenixMessage& message) {
     hub_.counters().reconnects.Add();
   }
   BeginSubscribe(pending);
+}
+
+void Session::NoteClient(const Json& join) {
+  const auto text = [&join](const char* name) {
+    const auto found = join.is_object() ? join.find(name) : join.end();
+    if (found == join.end() || !found->is_string()) return std::string();
+    const std::string_view whole = found->get_ref<const std::string&>();
+    // Cut between characters.
+    return std::string(whole.substr(0, ValidUtf8Prefix(whole.substr(0, kMaxNameBytes))));
+  };
+  ClientName name{text("client"), text("client_build_id")};
+  client_.reset();
+  if (!name.name.empty() || !name.build_id.empty()) client_ = std::make_unique<const ClientName>(std::move(name));
 }
 
 void Session::Leave(const PhoenixMessage& message) {

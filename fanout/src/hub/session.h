@@ -38,6 +38,7 @@ class SessionSocket {
   virtual void WantWrite() = 0;
   // Ends the socket once the frames before it are out. The session may be destroyed soon after, not during the call.
   virtual void Close(uint16_t code, std::string_view reason) = 0;
+  virtual SocketFacts Describe() const { return {}; }
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -81,9 +82,19 @@ class Session : public std::enable_shared_from_this<Session> {
   void MoveInIndex(uint32_t place) { place_in_index_ = place; }
 
   const Grant& grant() const { return *grant_; }
+  bool joined() const { return joined_; }
+  // For operators.
+  SurveyedSession Describe() const;
 
  private:
   static constexpr uint32_t kReplaySlots = 2;  // journal reads under way and pages held, over all topics
+
+  // What the client calls itself, as far as it does. Cut at kMaxNameBytes.
+  struct ClientName {
+    std::string name;
+    std::string build_id;
+  };
+  static constexpr size_t kMaxNameBytes = 64;
 
   // A join or subscribe that may have to wait for the database.
   struct PendingSubscribe {
@@ -107,6 +118,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Reauthenticate(const PhoenixMessage& message);
   void LeaveAll();
   void SetJoined(bool joined);
+  void NoteClient(const Json& join);
   void WarnOfToken();
   void Reply(const PhoenixRef& join_ref, const PhoenixRef& ref, bool ok, const Json& response);
   void ReplyTo(const PhoenixMessage& message, bool ok, const Json& response) {
@@ -168,6 +180,7 @@ class Session : public std::enable_shared_from_this<Session> {
   PhoenixRef join_ref_;
   TokenBucket requests_;
   int64_t heartbeat_at_ms_;
+  std::unique_ptr<const ClientName> client_;  // null: it did not say
   uint64_t subscription_id_ = 0;
   uint32_t generation_ = 0;  // grows with every join and leave
   uint32_t place_in_index_;

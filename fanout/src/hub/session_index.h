@@ -51,6 +51,13 @@ class SessionIndex {
     }
     return found;
   }
+  // Until `look` returns false.
+  template <typename Look>
+  void ForEach(Look look) const {
+    for (const Entry& entry : entries_) {
+      if (!look(*entry.session)) return;
+    }
+  }
   size_t size() const { return entries_.size(); }
 
  private:

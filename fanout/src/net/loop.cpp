@@ -221,6 +221,10 @@ void Loop::PostLost(const std::string& topic, uint64_t loss) {
   inbox_->Post([this, topic, loss] { hub_->OnLost(topic, loss); });
 }
 
+void Loop::Post(std::function<void(Hub&)> task) {
+  inbox_->Post([this, task = std::move(task)] { task(*hub_); });
+}
+
 // Many at once, as they come when a database is read, are looked for together.
 void Loop::PostRevocations(const std::vector<Revocation>& revocations) {
   const std::lock_guard lock(revoked_mutex_);

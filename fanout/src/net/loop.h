@@ -67,6 +67,8 @@ class Loop final : public LoopPort {
   void PostFollowing(TopicState state) override;
   void PostEvents(std::vector<EventRef> events) override;
   void PostLost(const std::string& topic, uint64_t loss) override;
+  // Runs a task with the hub on the loop's thread; never when the loop ends before. Any thread.
+  void Post(std::function<void(Hub&)> task);
   // What is revoked from now on. Any thread.
   void PostRevocations(const std::vector<Revocation>& revocations);
 

@@ -78,6 +78,7 @@ int Socket::OnUpgrade() {
   auto verdict = JudgeUpgrade(loop_.shared(), request);
   if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
   grant_ = std::move(std::get<GrantRef>(verdict));
+  client_ = ClientAddress(peer_, request.forwarded_for, loop_.shared().config.trusted_proxies);
   if (is_admin_) return 0;  // counted by nothing but their own limit
   if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
   return 0;
@@ -89,6 +90,7 @@ int Socket::OnEstablished() {
   WebSockets().fetch_add(1, std::memory_order_relaxed);
   OpenCell().Add();
   state_ = State::kOpen;
+  connected_at_ms_ = loop_.shared().clock.WallMs();
   is_direct_ = lws_is_ssl(wsi_) == 0;
   last_input_ms_ = NowMs();
   session_ = std::make_shared<Session>(loop_.hub(), *this, std::move(grant_));
@@ -258,6 +260,7 @@ void Socket::CountSent(const Frame& frame) {
   LoopCounters& counters = loop_.counters();
   counters.frames_sent.Add();
   counters.bytes_sent.Add(static_cast<int64_t>(frame.size()));
+  bytes_sent_ += frame.size();
   if (frame.updates > 0) {
     counters.batches_sent[frame.binary() ? 1 : 0].Add();
     counters.updates_sent[frame.binary() ? 1 : 0].Add(frame.updates);
@@ -266,6 +269,8 @@ void Socket::CountSent(const Frame& frame) {
     counters.commit_to_socket.Observe(std::max<int64_t>(0, SystemClock::WallUs() - frame.oldest_commit_us));
   }
 }
+
+SocketFacts Socket::Describe() const { return {client_.Text(), connected_at_ms_, bytes_sent_, strikes_, is_admin_}; }
 
 bool Socket::SendPing() {
   ping_due_ = false;

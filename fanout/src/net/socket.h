@@ -57,6 +57,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   // -- SessionSocket
   void WantWrite() override;
   void Close(uint16_t code, std::string_view reason) override;
+  SocketFacts Describe() const override;
 
   // Place in the loop's lists.
   size_t index = 0;
@@ -103,6 +104,9 @@ class Socket final : public SessionSocket, public WheelEntry {
   std::shared_ptr<Session> session_;
   std::shared_ptr<HttpExchange> http_;
   IpAddress peer_;
+  IpAddress client_;             // peer_, or who a trusted proxy says it is
+  uint64_t bytes_sent_ = 0;      // of frames
+  int64_t connected_at_ms_ = 0;  // Unix milliseconds
   ClientLimits::Place address_place_;
   ClientLimits::Place subject_place_;
   GrantRef grant_;                // between the upgrade's grant and the session

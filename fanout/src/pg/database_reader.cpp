@@ -33,6 +33,22 @@ constexpr char kVersionsSql[] =
     " 'extension_version', (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'oa_sync'),"
     " 'in_recovery', pg_is_in_recovery(),"
     " 'clock', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)::text";
+// 0 is no limit in a policy; here it is null.
+constexpr char kTopicsSql[] =
+    "SELECT json_build_object('topics', coalesce(json_agg(json_build_object('topic', t.topic,"
+    " 'head_watermark', t.head, 'retention_floor', t.floor, 'retained', t.retained, 'in_flight', t.in_flight,"
+    " 'epoch', t.epoch::text, 'oldest_at', floor(extract(epoch FROM t.oldest_at) * 1000)::bigint,"
+    " 'policy', json_build_object('pattern', p.sources->>'horizon',"
+    " 'horizon_s', nullif(floor(extract(epoch FROM p.horizon))::bigint, 0), 'qos_tier', p.qos_tier,"
+    " 'replay_budget_events', nullif(p.replay_budget, 0), 'max_payload_bytes', nullif(p.max_payload, 0),"
+    " 'payload_mode', p.payload_mode, 'max_inline_bytes', nullif(p.max_inline, 0),"
+    " 'events_per_second', nullif(p.publish_rate, 0), 'snapshot_source', p.snapshot_source, 'sources', p.sources))"
+    " ORDER BY t.topic COLLATE \"C\"), '[]'))::text"
+    " FROM @.sync_topics_page($1::text, $2::text, $3::int) t, LATERAL @.sync_policy_of(t.topic) p";
+constexpr char kEventsSql[] =
+    "SELECT @.sync_events_json($1::text, NULL, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
+constexpr char kHistorySql[] =
+    "SELECT @.sync_events_json($1::text, $6::text, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
 constexpr char kCanarySql[] = "SELECT @.sync_canary()";
 
 constexpr char kDataCorrupted[] = "XX001";
@@ -180,6 +196,24 @@ void DatabaseReader::Revoke(const std::vector<Revocation>& revocations, DoneCall
 
 void DatabaseReader::EmitCanary(DoneCallback done) {
   commands_.Ask({}, {"canary", kCanarySql, {}}, AnswerDone(std::move(done)));
+}
+
+void DatabaseReader::ReadTopics(const TopicsQuestion& question, DocumentCallback done) {
+  operators_.Ask({}, {"topics", kTopicsSql, {question.prefix, question.after, Int4Of(question.max_topics)}},
+                 AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadEvents(const EventsQuestion& question, DocumentCallback done) {
+  Question asked{"events",
+                 kEventsSql,
+                 {question.topic, Int8Of(question.before), Int4Of(question.max_events), Int8Of(question.max_bytes),
+                  Int4Of(question.max_searched)}};
+  if (question.doc_key) {
+    asked.name = "history";
+    asked.sql = kHistorySql;
+    asked.parameters.push_back(*question.doc_key);
+  }
+  operators_.Ask({}, std::move(asked), AnswerBody(std::move(done)));
 }
 
 void DatabaseReader::ReadOverview(DocumentCallback done) {

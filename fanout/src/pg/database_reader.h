@@ -29,6 +29,8 @@ class DatabaseReader {
   void Revoke(const std::vector<Revocation>& revocations, DoneCallback done);
   void EmitCanary(DoneCallback done);
   void ReadOverview(DocumentCallback done);
+  void ReadTopics(const TopicsQuestion& question, DocumentCallback done);
+  void ReadEvents(const EventsQuestion& question, DocumentCallback done);
 
  private:
   JournalReader documents_;

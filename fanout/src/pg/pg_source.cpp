@@ -194,4 +194,12 @@ void PgSource::EmitCanary(DoneCallback done) { impl_->database().EmitCanary(std:
 
 void PgSource::ReadOverview(DocumentCallback done) { impl_->database().ReadOverview(std::move(done)); }
 
+void PgSource::ReadTopics(TopicsQuestion question, DocumentCallback done) {
+  impl_->database().ReadTopics(question, std::move(done));
+}
+
+void PgSource::ReadEvents(EventsQuestion question, DocumentCallback done) {
+  impl_->database().ReadEvents(question, std::move(done));
+}
+
 }  // namespace oasync

@@ -116,6 +116,8 @@ class PgSource : public Source, public Database, public OperatorDatabase {
   void EmitCanary(DoneCallback done) override;
 
   void ReadOverview(DocumentCallback done) override;
+  void ReadTopics(TopicsQuestion question, DocumentCallback done) override;
+  void ReadEvents(EventsQuestion question, DocumentCallback done) override;
 
  private:
   class Impl;

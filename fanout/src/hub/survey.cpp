@@ -1,0 +1,75 @@
+#include "hub/survey.h"
+
+#include <algorithm>
+
+#include "hub/hub.h"
+#include "hub/session.h"
+
+namespace oasync {
+namespace {
+
+uint64_t LagOf(const TopicPosition& position) {
+  return position.head > position.watermark ? position.head - position.watermark : 0;
+}
+
+}  // namespace
+
+SurveyedSession Session::Describe() const {
+  SurveyedSession facts;
+  facts.id = SubscriptionId();
+  facts.subject = grant_->subject;
+  facts.org_id = grant_->org_id;
+  facts.session_id = grant_->session_id;
+  facts.device_id = grant_->device_id;
+  facts.token_id = grant_->token_id;
+  facts.token_expires_at_s = grant_->expires_at;
+  if (client_) {
+    facts.client = client_->name;
+    facts.client_build_id = client_->build_id;
+  }
+  facts.encoding = encoding_ == Encoding::kProto ? "proto" : "json";
+  facts.is_catching_up = std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                                     [](const auto& subscription) { return subscription->is_replaying; });
+  std::vector<TopicPosition> positions = Positions();
+  facts.topics_total = positions.size();
+  const size_t shown = std::min(positions.size(), kSurveyedTopics);
+  std::partial_sort(positions.begin(), positions.begin() + static_cast<ptrdiff_t>(shown), positions.end(),
+                    [](const TopicPosition& a, const TopicPosition& b) { return LagOf(a) > LagOf(b); });
+  for (size_t i = 0; i < shown; ++i) {
+    facts.topics.push_back({std::move(positions[i].topic), positions[i].watermark, positions[i].head});
+  }
+  if (shown > 0) facts.lag_events_max = LagOf(positions.front());
+  facts.socket = socket_.Describe();
+  return facts;
+}
+
+Survey Hub::TakeSurvey(const SurveyQuestion& question) const {
+  Survey survey;
+  size_t looked_at = 0;
+  const auto look = [&](const Session& session) {
+    if (++looked_at > kSurveyedSessions) {
+      survey.is_partial = true;
+      return false;
+    }
+    if (!session.joined() || (!question.subject.empty() && session.grant().subject != question.subject)) return true;
+    if (++survey.total <= question.limit) survey.sessions.push_back(session.Describe());
+    return true;
+  };
+  if (question.topic.empty()) {
+    sessions_.ForEach(look);
+    return survey;
+  }
+  const auto topic = topics_.find(question.topic);
+  if (topic == topics_.end()) return survey;
+  for (const Subscription* subscription : topic->second->subscriptions) {
+    if (!look(*subscription->session)) break;
+  }
+  return survey;
+}
+
+size_t Hub::SubscribersOf(const std::string& topic) const {
+  const auto found = topics_.find(topic);
+  return found == topics_.end() ? 0 : found->second->subscriptions.size();
+}
+
+}  // namespace oasync
