@@ -1,0 +1,56 @@
+// Lines over time by uPlot. Its numbers are also there as text: the legend shows the latest values, and the picture has
+// a name that says them.
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { useDark } from '../lib/media';
+import type { Series, SeriesName } from '../lib/series';
+
+export type LineSpec = { name: SeriesName; label: string; dash?: boolean };
+
+const colourNames = ['--line-1', '--line-2', '--line-3'];
+
+export function Chart({ title, series, lines, format }: { title: string; series: Series; lines: LineSpec[]; format: (value: number | null) => string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const dark = useDark();
+  const data = [series.times, ...lines.map((line) => series.values[line.name])] as uPlot.AlignedData;
+  const names = lines.map((line) => line.name).join();
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const css = getComputedStyle(document.documentElement);
+    const colour = (name: string) => css.getPropertyValue(name).trim();
+    const axis = { stroke: colour('--muted'), grid: { stroke: colour('--grid'), width: 1 }, ticks: { stroke: colour('--grid'), width: 1, size: 4 }, font: '11px system-ui, sans-serif' };
+    const made = new uPlot({
+      width: element.clientWidth || 300, height: 150, legend: { show: false },
+      cursor: { drag: { x: false, y: false }, points: { size: 5 } },
+      scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.15)] } },
+      axes: [{ ...axis, size: 26, space: 70, values: '{HH}:{mm}' as unknown as uPlot.Axis.Values }, { ...axis, size: 52, space: 32, values: (_plot, splits) => splits.map((value) => format(value)) }],
+      series: [{}, ...lines.map((line, i): uPlot.Series => ({ label: line.label, stroke: colour(colourNames[i % colourNames.length]!), width: 1.75,
+        ...(line.dash ? { dash: [5, 4] } : {}), spanGaps: false, points: { show: false } }))],
+    }, data, element);
+    plot.current = made;
+    const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: 150 }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      plot.current = undefined;
+    };
+    // New data is set below; only another look needs another plot.
+  }, [dark, names]);
+
+  useEffect(() => plot.current?.setData(data), [series, names, dark]);
+
+  const latest = lines.map((line) => ({ ...line, value: format(series.values[line.name].at(-1) ?? null) }));
+  return (
+    <figure className="card chart half">
+      <figcaption><h2>{title}</h2>
+        <ul className="legend">{latest.map((line, i) => <li key={line.name}><span className={`swatch line-${i + 1}${line.dash ? ' dash' : ''}`} aria-hidden="true" />{line.label} <b>{line.value}</b></li>)}</ul>
+      </figcaption>
+      <div ref={box} className="plot" role="img" aria-label={`${title} over the last minutes. Latest: ${latest.map((line) => `${line.label} ${line.value}`).join(', ')}.`} />
+    </figure>
+  );
+}

@@ -1,0 +1,3 @@
+/** The version of package.json, by vite.config.ts. */
+declare const CONSOLE_VERSION: string;
+declare module '*.css';

@@ -1,0 +1,693 @@
+// The client: one connection, its token, and the topics that share it.
+import { Backoff } from './backoff.js';
+import { Connection, NoReply, Refusal } from './connection.js';
+import { Emitter } from './emitter.js';
+import { SyncError, messageOf, type SyncErrorCode } from './errors.js';
+import { HttpApi } from './http.js';
+import { readInteger, toWire } from './integers.js';
+import { sleep } from './sleep.js';
+import { memoryStore } from './stores/memory.js';
+import type { SyncStore } from './stores/store.js';
+import { Document } from './document.js';
+import { Tokens } from './tokens.js';
+import { TopicCore, type TopicHost } from './topic_core.js';
+import { TopicHandle } from './topic_handle.js';
+import type { BackoffOptions, ClientEvents, FetchLike, SyncClientOptions, SyncDocument, SyncStatus, SyncTopic, TopicOptions,
+  WebSocketConstructor } from './types.js';
+
+/** After so many refusals in a row the client is `denied`; it goes on asking, at the longest wait. */
+const deniedAfter = 2;
+/** A connection that lasted so long was a good one. */
+const goodAfterMs = 5000;
+/** A topic that is not live after this long, though nothing comes, asks the server where it is. */
+const nudgeMs = 1000;
+
+const topicPattern = /^[A-Za-z0-9_.:/-]{1,160}$/;
+
+const gateCodes = new Set(['invalid_client_build', 'unsupported_protocol_version', 'unsupported_schema_version',
+  'upgrade_required', 'unsupported_client_build']);
+
+/** A client of one fan-out. Make one for an application, not one for a page of it. */
+export class SyncClient {
+  readonly #options: SyncClientOptions;
+  readonly #tokens: Tokens;
+  readonly #api: HttpApi;
+  readonly #store: SyncStore;
+  readonly #connection: Connection;
+  readonly #backoff: Backoff;
+  readonly #events: Emitter<ClientEvents>;
+  readonly #topics = new Map<string, TopicCore>();
+  readonly #host: TopicHost;
+  #backoffOptions: Partial<BackoffOptions>;
+  #status: SyncStatus = 'idle';
+  #error: SyncError | null = null;
+  /** connect() was called, and disconnect() was not. */
+  #isWanted = false;
+  #isClosed = false;
+  #wasOnline = false;
+  #isJoined = false;
+  #isDenied = false;
+  #refusals = 0;
+  #joinedAt = 0;
+  /** The join subscribed with topics was refused as a whole: subscribe one by one. */
+  #oneByOne = false;
+  /** Ends the wait, or the attempt, that is under way. */
+  #attempt = new AbortController();
+  #tokenTimer: ReturnType<typeof setTimeout> | undefined;
+  #nudgeTimer: ReturnType<typeof setTimeout> | undefined;
+  #reauthenticating = false;
+  #reconcileQueued = false;
+  #onlineWaiters = new Set<() => void>();
+
+  constructor(options: SyncClientOptions) {
+    const transport = options.transport ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
+    if (!transport) {
+      throw new SyncError('no_transport', 'there is no WebSocket here; give `transport` (Node before 22: npm package ws)');
+    }
+    const fetch = options.fetch ?? (globalThis.fetch as unknown as FetchLike | undefined)?.bind(globalThis);
+    if (!fetch) throw new SyncError('no_transport', 'there is no fetch here; give `fetch`');
+    if (!/^wss?:\/\//.test(options.url)) {
+      throw new SyncError('invalid_argument', `url is ${options.url}; it has to begin with ws:// or wss://`);
+    }
+    this.#options = options;
+    this.#store = options.store ?? memoryStore();
+    this.#tokens = new Tokens(options.token);
+    this.#api = new HttpApi(options.httpUrl ?? httpBaseOf(options.url), fetch, this.#tokens);
+    this.#backoffOptions = { ...options.backoff };
+    this.#backoff = this.#newBackoff();
+    this.#events = new Emitter<ClientEvents>((event, cause) => {
+      // A listener of errors that throws is told of in the log only.
+      const error = new SyncError('listener_failed', `a listener of ${String(event)} threw: ${messageOf(cause)}`, { cause });
+      if (event === 'error') this.#log(error.message);
+      else this.#failed(error);
+    });
+    this.#connection = new Connection(options.url, transport, {
+      opened: () => void this.#join(),
+      closed: (how) => void this.#closed(how),
+      batch: (batch) => this.#topics.get(batch.topic)?.batch(batch),
+      unreadable: (error) => {
+        this.#failed(error);
+        this.#connection.fail('a frame that cannot be read');
+      },
+      notice: (payload) => this.#notice(payload),
+      heartbeat: (payload) => this.#heartbeat(payload),
+    });
+    this.#host = this.#makeHost();
+  }
+
+  /** Of the client and all its topics together. */
+  get status(): SyncStatus {
+    return this.#status;
+  }
+
+  /** What is wrong with the connection now; null when nothing is. */
+  get error(): SyncError | null {
+    return this.#error;
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** Connects, and keeps connected. `subscribe` does it too. */
+  connect(): void {
+    this.#assertOpen();
+    const mayGoOn = this.#isWanted && !this.#isDenied;
+    if (mayGoOn) return;
+    this.#isWanted = true;
+    this.#isDenied = false;
+    this.#refusals = 0;
+    this.#backoff.succeeded();
+    void this.#connect(0);
+  }
+
+  /** Ends the connection. Subscriptions stay, and go on with the next `connect()`. */
+  disconnect(): void {
+    this.#isWanted = false;
+    this.#isDenied = false;
+    this.#wasOnline = false;
+    this.#attempt.abort();
+    this.#connection.close();
+    this.#offline();
+  }
+
+  /** Ends everything; resolves when the store has all there was. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.disconnect();
+    this.#isClosed = true;
+    const topics = [...this.#topics.values()];
+    this.#topics.clear();
+    await Promise.all(topics.map((topic) => topic.close()));
+    await this.#store.close?.();
+    this.#update();
+    this.#events.clear();
+  }
+
+  /**
+   * Follows a topic. Any number of subscribers share one subscription; each ends its own hold with `release()`.
+   * Connects if nothing has yet.
+   */
+  subscribe(name: string, options: TopicOptions = {}): SyncTopic {
+    this.#assertOpen();
+    if (!topicPattern.test(name)) {
+      throw new SyncError('invalid_argument', `${JSON.stringify(name)} is no topic: 1 to 160 of A-Z a-z 0-9 _ . : / -`);
+    }
+    let core = this.#topics.get(name);
+    if (core) {
+      for (const key of ['documents', 'onStale', 'start'] as const) {
+        if (options[key] !== undefined && options[key] !== core.options[key]) {
+          throw new SyncError('invalid_argument',
+            `${name} is subscribed already with ${key}: ${core.options[key]}; its subscribers have to agree`, { topic: name });
+        }
+      }
+    } else {
+      const documents = options.documents ?? true;
+      core = new TopicCore(this.#host, name, {
+        documents, onStale: options.onStale ?? (documents ? 'resync' : 'notify'),
+        start: options.start ?? (documents ? 'snapshot' : 'floor'),
+      });
+      this.#topics.set(name, core);
+    }
+    core.holds++;
+    const held = core;
+    const handle = new TopicHandle(held, () => {
+      held.holds--;
+      // A little later: a component that is made anew takes hold again at once.
+      setTimeout(() => {
+        if (held.holds === 0) this.#end(held);
+      }, 0);
+    });
+    if (!this.#isWanted) this.connect();
+    this.#update();
+    return handle;
+  }
+
+  /** A document as it is now, from the server. Null when there is none. Does not change what is held. */
+  async fetchDocument(topic: SyncTopic | string, docKey: string): Promise<SyncDocument | null> {
+    this.#assertOpen();
+    const name = typeof topic === 'string' ? topic : topic.name;
+    const { watermark, document } = await this.#api.document(name, docKey);
+    return document && new Document({ docKey, ...document, watermark, updatedAt: null }, (text) => this.#parse(text));
+  }
+
+  /** All documents of a topic, from the server, and the cursor they are as of. Does not change what is held. */
+  async fetchSnapshot(topic: SyncTopic | string): Promise<{ cursor: { epoch: number | bigint; watermark: number }; documents: SyncDocument[] }> {
+    this.#assertOpen();
+    const { cursor, documents } = await this.#api.snapshot(typeof topic === 'string' ? topic : topic.name);
+    return { cursor, documents: documents.map((one) => new Document(one, (text) => this.#parse(text))) };
+  }
+
+  // --- What topics use.
+
+  #makeHost(): TopicHost {
+    const client = this;
+    return {
+      store: this.#store,
+      api: this.#api,
+      get status() { return client.#connectionStatus(); },
+      get isOnline() { return client.#isJoined; },
+      now: () => (client.#options.clock ?? Date.now)(),
+      newBackoff: () => client.#newBackoff(),
+      parse: (text) => client.#parse(text),
+      online: (signal) => client.#online(signal),
+      reconcile: () => client.#reconcile(),
+      unsubscribe: (topic) => client.#unsubscribe(topic),
+      topicChanged: () => client.#update(),
+      log: (message, details) => client.#log(message, details),
+      failed: (error) => client.#failed(error),
+    };
+  }
+
+  #newBackoff(): Backoff {
+    return new Backoff(this.#backoffOptions, this.#options.random ?? Math.random);
+  }
+
+  #parse(text: string): unknown {
+    return this.#options.parse ? this.#options.parse(text) : JSON.parse(text);
+  }
+
+  #log(message: string, details?: Record<string, unknown>): void {
+    this.#options.log?.(message, details);
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new SyncError('closed', 'the client was closed; make another');
+  }
+
+  #failed(error: SyncError): void {
+    this.#log(error.message, { code: error.code });
+    this.#events.emit('error', error);
+  }
+
+  #online(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isJoined || signal.aborted) return resolve();
+      const done = (): void => {
+        this.#onlineWaiters.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#onlineWaiters.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  // --- Status.
+
+  #connectionStatus(): SyncStatus {
+    if (this.#isClosed) return 'closed';
+    if (this.#isDenied) return 'denied';
+    if (!this.#isWanted) return 'idle';
+    if (!this.#isJoined) return this.#wasOnline ? 'reconnecting' : 'connecting';
+    return 'live';
+  }
+
+  #statusNow(): SyncStatus {
+    const connection = this.#connectionStatus();
+    if (connection !== 'live') return connection;
+    const phases = [...this.#topics.values()].map((topic) => topic.status);
+    for (const status of ['denied', 'stale', 'catching_up'] as const) if (phases.includes(status)) return status;
+    return 'live';
+  }
+
+  #update(): void {
+    const previous = this.#status;
+    this.#status = this.#statusNow();
+    if (this.#status !== previous) this.#events.emit('status', this.#status, previous);
+  }
+
+  #changed(): void {
+    for (const topic of [...this.#topics.values()]) topic.hostChanged();
+    this.#update();
+  }
+
+  // --- Connecting.
+
+  /** After `wait`, gets a token and connects. Whatever comes of it ends in #join or #closed. */
+  async #connect(wait: number): Promise<void> {
+    this.#attempt.abort();
+    const { signal } = (this.#attempt = new AbortController());
+    this.#changed();
+    await sleep(wait, signal);
+    if (signal.aborted) return;
+    let token;
+    try {
+      token = await this.#tokens.ask('connect');
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#error = error as SyncError;
+      this.#failed(this.#error);
+      return void this.#connect(this.#backoff.next());
+    }
+    if (!signal.aborted) this.#connection.open(token);
+  }
+
+  #offline(): void {
+    this.#isJoined = false;
+    clearTimeout(this.#tokenTimer);
+    clearTimeout(this.#nudgeTimer);
+    for (const topic of this.#topics.values()) topic.disconnected();
+    this.#changed();
+  }
+
+  async #closed(how: { wasOpen: boolean; code: number; reason: string }): Promise<void> {
+    this.#log('disconnected', { code: how.code, reason: how.reason });
+    if (this.#isJoined && this.#host.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
+    this.#offline();
+    if (!this.#isWanted || this.#isDenied) return;
+    const { signal } = this.#attempt;
+    if (how.wasOpen) this.#refuseClosed(how);
+    else await this.#explain();
+    if (!signal.aborted) void this.#connect(this.#backoff.next());
+  }
+
+  /** The server closed a socket because of its token. */
+  #refuseClosed({ code, reason }: { code: number; reason: string }): void {
+    if (code !== 1008 || (reason !== 'token_expired' && reason !== 'reauth_required')) return;
+    this.#refused(reason);
+  }
+
+  /** A socket that did not open says nothing of why: a request over HTTP tells. */
+  async #explain(): Promise<void> {
+    try {
+      await this.#api.probe();
+      this.#error = new SyncError('connection_failed', `no WebSocket to ${this.#options.url} could be opened, though HTTP works`);
+    } catch (cause) {
+      const error = cause as SyncError;
+      this.#backoff.advise(error.retryAfterMs);
+      if (error.code === 'unauthorized') return this.#refused(error.reason ?? 'unauthorized');
+      this.#error = error;
+      if (error.code === 'origin_not_allowed') return this.#deny(error);
+    }
+    this.#failed(this.#error);
+  }
+
+  /** The token was refused. Again and again: `denied`, and a try now and then. */
+  #refused(reason: string): void {
+    this.#tokens.refused(this.#tokens.current, reason);
+    this.#refusals++;
+    const error = new SyncError('unauthorized', `the server refused the token: ${reason}` +
+      (this.#refusals < deniedAfter ? '; another one is asked for' : `, ${this.#refusals} times in a row`), { reason });
+    this.#error = error;
+    this.#failed(error);
+    if (this.#refusals >= deniedAfter) this.#backoff.advise(this.#backoff.options.maxMs * (0.5 + (this.#options.random ?? Math.random)() / 2));
+    if (this.#refusals === deniedAfter) this.#deny(error);
+  }
+
+  /** Goes on trying, at the longest wait, so that what is mended elsewhere mends the client. */
+  #deny(error: SyncError): void {
+    this.#error = error;
+    this.#isDenied = true;
+    this.#changed();
+  }
+
+  // --- Joining.
+
+  async #join(): Promise<void> {
+    const { signal } = this.#attempt;
+    let asked: TopicCore[] = [];
+    try {
+      await this.#connection.join(() => {
+        asked = this.#oneByOne ? [] : this.#ready();
+        return { ...this.#joinParams(), ...this.#subscribeParams(asked) };
+      }, (reply) => {
+        if (!signal.aborted) this.#joined(reply, asked);
+      });
+    } catch (error) {
+      if (!signal.aborted) this.#joinFailed(error, asked);
+    }
+  }
+
+  #joined(reply: Record<string, unknown>, asked: TopicCore[]): void {
+    this.#isJoined = true;
+    this.#isDenied = false;
+    this.#wasOnline = true;
+    this.#refusals = 0;
+    this.#error = null;
+    this.#joinedAt = this.#host.now();
+    this.#tokens.accepted();
+    this.#adviseBackoff(reply.reconnect_backoff_ms);
+    this.#scheduleToken(this.#tokens.replaceInMs());
+    const subscribed = asked.filter((topic) => topic.phase === 'ready' && !topic.isClosed);
+    for (const topic of subscribed) topic.subscribing();
+    this.#accepted(reply, subscribed);
+    for (const done of [...this.#onlineWaiters]) done();
+    this.#unblock(reply.allowed_topics);
+    this.#changed();
+    this.#reconcile();
+    this.#scheduleNudge();
+  }
+
+  #joinParams(): Record<string, unknown> {
+    const { client, clientBuildId, protocolVersion, schemaVersion, encoding } = this.#options;
+    const params: Record<string, unknown> = {
+      client, client_build_id: clientBuildId, protocol_version: protocolVersion, schema_version: schemaVersion,
+      encoding: encoding ?? 'proto',
+    };
+    for (const key of Object.keys(params)) if (params[key] === undefined) delete params[key];
+    return params;
+  }
+
+  #joinFailed(error: unknown, asked: TopicCore[]): void {
+    if (!(error instanceof Refusal)) return this.#connection.fail(messageOf(error));
+    const { response } = error;
+    const code = String(response.code ?? '');
+    if (code === 'forbidden_topic' && this.#forbid(response) > 0) return void this.#join();
+    if (code === 'bad_subscription' && asked.length > 0) {
+      this.#oneByOne = true;
+      return void this.#join();
+    }
+    if (gateCodes.has(code)) {
+      const refusal = new SyncError('incompatible_client', `the server does not take this client: ${code}`, { reason: code, details: response });
+      this.#failed(refusal);
+      this.#deny(refusal);
+      this.#backoff.advise(this.#backoff.options.maxMs);
+    } else {
+      this.#failed(this.#error = new SyncError(knownCode(code), `the join was refused: ${textOf(response.message) ?? code}`, {
+        details: response, ...(typeof response.retry_after_ms === 'number' ? { retryAfterMs: response.retry_after_ms } : {}),
+      }));
+      this.#backoff.advise(response.retry_after_ms);
+    }
+    const wait = this.#backoff.next();
+    this.#connection.close();
+    this.#offline();
+    void this.#connect(wait);
+  }
+
+  #adviseBackoff(advice: unknown): void {
+    if (!isObject(advice)) return;
+    const { base, jitter } = advice;
+    if (typeof base === 'number' && base >= 0) this.#backoffOptions.baseMs = this.#backoff.options.baseMs = Math.max(1, base);
+    if (typeof jitter === 'number' && jitter >= 0) this.#backoffOptions.jitterMs = this.#backoff.options.jitterMs = jitter;
+  }
+
+  // --- Subscribing.
+
+  #ready(): TopicCore[] {
+    return [...this.#topics.values()].filter((topic) => topic.phase === 'ready');
+  }
+
+  #subscribeParams(topics: TopicCore[]): Record<string, unknown> {
+    if (topics.length === 0) return {};
+    const resume_after = topics.flatMap((topic) => {
+      const cursor = topic.resumeAfter();
+      return cursor ? [{ topic: topic.name, watermark: cursor.watermark, epoch: toWire(cursor.epoch) }] : [];
+    });
+    const { replayBatchSize } = this.#options;
+    return { topics: topics.map((topic) => topic.name), resume_after,
+      ...(replayBatchSize === undefined ? {} : { replay_batch_size: replayBatchSize }) };
+  }
+
+  /** Subscribes to what is ready; what becomes so in the same turn of the event loop goes together. */
+  #reconcile(): void {
+    if (this.#reconcileQueued) return;
+    this.#reconcileQueued = true;
+    queueMicrotask(() => {
+      this.#reconcileQueued = false;
+      if (!this.#isJoined) return;
+      const topics = this.#ready();
+      if (topics.length === 0) return;
+      if (this.#oneByOne) for (const topic of topics) void this.#subscribe([topic]);
+      else void this.#subscribe(topics);
+    });
+  }
+
+  async #subscribe(topics: TopicCore[]): Promise<void> {
+    const { signal } = this.#attempt;
+    for (const topic of topics) topic.subscribing();
+    try {
+      await this.#connection.push('sync:subscribe', this.#subscribeParams(topics), (reply) => {
+        if (!signal.aborted) this.#accepted(reply, topics);
+      });
+    } catch (error) {
+      if (!signal.aborted) this.#subscribeFailed(error, topics);
+    }
+    this.#scheduleNudge();
+  }
+
+  #subscribeFailed(error: unknown, topics: TopicCore[]): void {
+    if (!(error instanceof Refusal)) {
+      if (this.#isJoined) this.#connection.fail(messageOf(error));
+      return;
+    }
+    const { response } = error;
+    const code = String(response.code ?? '');
+    if (code === 'stale_cursor') this.#stale(response);
+    if (code === 'forbidden_topic') this.#forbid(response);
+    const left = topics.filter((topic) => topic.phase === 'subscribing');
+    if (code === 'bad_subscription') {
+      const [only] = left;
+      if (left.length === 1 && only) {
+        only.block(new SyncError('bad_subscription', `${only.name} was not subscribed: ${textOf(response.message) ?? code}`,
+          { topic: only.name, details: response }));
+        return;
+      }
+      this.#oneByOne = true;
+    }
+    for (const topic of left) topic.disconnected();
+    if (code === 'stale_cursor' || code === 'forbidden_topic' || code === 'bad_subscription') return this.#reconcile();
+    // Too much at the moment, or an error of the server: later, without giving up the connection.
+    const retryAfter = typeof response.retry_after_ms === 'number' ? response.retry_after_ms : undefined;
+    const backoff = this.#newBackoff();
+    backoff.advise(retryAfter ?? 1000);
+    this.#failed(new SyncError(knownCode(code), `a subscribe was refused: ${textOf(response.message) ?? code}`,
+      { details: response, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) }));
+    void sleep(backoff.next(), this.#attempt.signal).then(() => this.#reconcile());
+  }
+
+  /** A join or subscribe was accepted: where each topic stands. */
+  #accepted(reply: Record<string, unknown>, asked: TopicCore[]): void {
+    const heads = new Map(entries(reply.head_watermarks).map((one) => [one.topic, one.watermark]));
+    for (const { topic: name, watermark, epoch } of entries(reply.current_watermarks)) {
+      const topic = asked.find((one) => one.name === name);
+      if (topic && !topic.isClosed) topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
+    }
+    // A join that a stale cursor was in subscribes to nothing: the others are ready again.
+    if (isObject(reply.stale)) this.#stale(reply.stale);
+    for (const topic of asked) if (topic.phase === 'subscribing') topic.disconnected();
+  }
+
+  #stale(body: Record<string, unknown>): void {
+    for (const one of Array.isArray(body.stale_topics) ? body.stale_topics : []) {
+      if (!isObject(one)) continue;
+      const number = (value: unknown): number => Number(readInteger(value) ?? 0);
+      this.#topics.get(String(one.topic))?.stale({
+        topic: String(one.topic), reason: String(one.reason), resumeAfter: number(one.resume_after),
+        retentionFloor: number(one.retention_floor), headWatermark: number(one.head_watermark),
+      });
+    }
+  }
+
+  /** How many topics that were asked for are not allowed. */
+  #forbid(body: Record<string, unknown>): number {
+    let count = 0;
+    for (const name of Array.isArray(body.forbidden_topics) ? body.forbidden_topics : []) {
+      const topic = this.#topics.get(String(name));
+      if (!topic || topic.phase === 'blocked') continue;
+      topic.block(new SyncError('forbidden_topic', `the token does not allow ${topic.name}`, { topic: topic.name }));
+      count++;
+    }
+    return count;
+  }
+
+  /** Topics that were not allowed may be with another token. */
+  #unblock(allowed: unknown): void {
+    const scopes = Array.isArray(allowed) ? allowed.filter((scope) => typeof scope === 'string') : [];
+    for (const topic of this.#topics.values()) {
+      const isAllowed = scopes.some((scope) => scope.endsWith('*') ? topic.name.startsWith(scope.slice(0, -1)) : topic.name === scope);
+      if (isAllowed && topic.error?.code === 'forbidden_topic') topic.unblock();
+    }
+  }
+
+  #unsubscribe(name: string): void {
+    if (this.#isJoined) this.#connection.push('sync:unsubscribe', { topics: [name] }).catch(() => undefined);
+  }
+
+  #end(topic: TopicCore): void {
+    if (this.#topics.get(topic.name) !== topic) return;
+    this.#topics.delete(topic.name);
+    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#unsubscribe(topic.name);
+    void topic.close();
+    this.#update();
+  }
+
+  // --- What the server pushes.
+
+  #heartbeat(payload: Record<string, unknown>): void {
+    for (const { topic, watermark, head } of entries(payload.watermarks)) {
+      if (head !== undefined) this.#topics.get(topic)?.heartbeat(watermark, head);
+    }
+  }
+
+  /** Asks for a heartbeat when some topic waits: it may wait for nothing but voids, which are sent to nobody. */
+  #scheduleNudge(): void {
+    clearTimeout(this.#nudgeTimer);
+    if (!this.#isJoined) return;
+    this.#nudgeTimer = setTimeout(() => {
+      const waits = [...this.#topics.values()].some((topic) => topic.phase === 'subscribed' && topic.status !== 'live');
+      if (!waits || !this.#isJoined) return;
+      this.#connection.push('sync:heartbeat', {}).catch(() => undefined);
+      this.#scheduleNudge();
+    }, nudgeMs);
+  }
+
+  #notice(payload: Record<string, unknown>): void {
+    const code = String(payload.code ?? '');
+    this.#backoff.advise(payload.reconnect_after_ms);
+    this.#backoff.advise(payload.retry_after_ms);
+    switch (code) {
+      case 'stale_cursor':
+        return this.#stale(payload);
+      case 'forbidden_topic':
+        return void this.#forbid(payload);
+      case 'token_expired':
+        this.#scheduleToken(0);
+        return;
+      case 'going_away':
+      case 'slow_consumer':
+      case 'reauth_required':
+        // The server closes the socket next.
+        return this.#failed(new SyncError(code, `the server ends the connection: ${textOf(payload.message) ?? code}`,
+          { details: payload, ...(typeof payload.reason === 'string' ? { reason: payload.reason } : {}) }));
+      default:
+        return this.#failed(new SyncError(knownCode(code), `the server says: ${textOf(payload.message) ?? code}`, { details: payload }));
+    }
+  }
+
+  // --- The token of an open connection.
+
+  #scheduleToken(inMs: number | undefined): void {
+    clearTimeout(this.#tokenTimer);
+    if (inMs === undefined || !this.#isJoined) return;
+    this.#tokenTimer = setTimeout(() => void this.#reauthenticate(), Math.min(inMs, 0x7fff_ffff));
+  }
+
+  async #reauthenticate(): Promise<void> {
+    if (this.#reauthenticating) return;
+    this.#reauthenticating = true;
+    const { signal } = this.#attempt;
+    const previous = this.#tokens.current;
+    try {
+      const token = await this.#tokens.ask('expiring');
+      if (signal.aborted || !this.#isJoined) return;
+      let allowed: unknown;
+      await this.#connection.push('sync:reauthenticate', { token }, (reply) => void (allowed = reply.allowed_topics));
+      if (signal.aborted) return;
+      this.#refusals = 0;
+      this.#tokens.accepted();
+      this.#events.emit('reauthenticated');
+      this.#unblock(allowed);
+      // The same token again gains no time: ask again a little later.
+      const next = this.#tokens.replaceInMs();
+      this.#scheduleToken(token === previous ? Math.max(this.#backoff.options.baseMs, 1000) : next);
+    } catch (error) {
+      if (signal.aborted || error instanceof NoReply) return;
+      if (error instanceof Refusal) {
+        // Without another token the server closes the socket when its time is over; a connection of its own may take it.
+        this.#refused(textOf(error.response.reason) ?? textOf(error.response.code) ?? 'unauthorized');
+        this.#connection.fail('the token was refused');
+      } else {
+        this.#failed(error as SyncError);
+        this.#scheduleToken(this.#newBackoff().next() + 1000);
+      }
+    } finally {
+      this.#reauthenticating = false;
+    }
+  }
+}
+
+// --- Reading what the server says.
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+const serverCodes: readonly string[] = ['unauthorized', 'forbidden_topic', 'bad_subscription', 'stale_cursor', 'payload_too_large',
+  'rate_limited', 'internal', 'slow_consumer', 'reauth_required', 'token_expired', 'bad_topic', 'going_away'] satisfies SyncErrorCode[];
+const knownCode = (code: string): SyncErrorCode => (serverCodes.includes(code) ? code as SyncErrorCode : 'internal');
+
+interface Entry {
+  topic: string;
+  watermark: number;
+  epoch: number | bigint;
+  head: number | undefined;
+}
+
+/** Lists of watermarks; what is none is left out. */
+function entries(list: unknown): Entry[] {
+  const found: Entry[] = [];
+  for (const one of Array.isArray(list) ? list : []) {
+    if (!isObject(one) || typeof one.topic !== 'string') continue;
+    const watermark = readInteger(one.watermark);
+    const head = readInteger(one.head_watermark);
+    if (typeof watermark !== 'number') continue;
+    found.push({ topic: one.topic, watermark, epoch: readInteger(one.epoch) ?? 0, head: typeof head === 'number' ? head : undefined });
+  }
+  return found;
+}
+
+/** `wss://host/path/socket` is served with `https://host/path`. */
+function httpBaseOf(url: string): string {
+  const base = url.replace(/^ws/, 'http').replace(/\?.*$/, '').replace(/\/+$/, '');
+  return base.replace(/(\/sync)?\/socket(\/websocket)?$/, '');
+}

@@ -1,0 +1,143 @@
+// What a test file stands on: the suite's database, a fan-out of its own, and clients whose sockets can be cut.
+import pg from 'pg';
+import { afterAll, inject } from 'vitest';
+import WebSocket from 'ws';
+import { Fanout, Keyring, waitFor } from '../../../../test/harness/index.mjs';
+import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate } from '../../src/index.js';
+
+export { waitFor, pause, within, Keyring, Fanout } from '../../../../test/harness/index.mjs';
+
+type Flags = Record<string, string | number | boolean | string[]>;
+
+/** Quick to come back, so that tests that cut sockets are quick too. */
+const quick: Flags = { 'reconnect-backoff-base-ms': 20, 'reconnect-backoff-jitter-ms': 20, 'heartbeat-interval-ms': 500 };
+
+/** A WebSocket constructor that knows its sockets, and can cut them. */
+export class Wire {
+  readonly sockets = new Set<WebSocket>();
+  opened = 0;
+  /** Frames of the server still to come before the socket is cut; undefined: it is not. */
+  cutAfter: number | undefined;
+  readonly transport: typeof WebSocket;
+
+  constructor() {
+    const wire = this;
+    this.transport = class extends WebSocket {
+      constructor(url: string, protocols?: string | string[]) {
+        super(url, protocols);
+        wire.opened++;
+        wire.sockets.add(this);
+        this.on('close', () => wire.sockets.delete(this));
+        // Before the client's own handler: what comes with the last frame is not heard of.
+        this.on('message', () => {
+          if (wire.cutAfter === undefined || wire.cutAfter-- > 0) return;
+          wire.cutAfter = undefined;
+          this.onmessage = null;
+          this.terminate();
+        });
+      }
+    } as typeof WebSocket;
+  }
+
+  /** Cuts every connection as a dead network would: no close frame. */
+  cut(): void {
+    for (const socket of this.sockets) socket.terminate();
+  }
+}
+
+export interface TestClient extends SyncClient {
+  readonly wire: Wire;
+  /** What it told of, as codes. */
+  readonly errors: SyncError[];
+}
+
+export class Stand {
+  readonly db: pg.Pool;
+  readonly database = inject('database');
+  readonly keyring = new Keyring();
+  fanout!: Fanout;
+  readonly #fanouts: Fanout[] = [];
+  readonly #clients: TestClient[] = [];
+
+  private constructor() {
+    pg.types.setTypeParser(20, (text) => Number(text));
+    this.db = new pg.Pool({ host: inject('socketDir'), port: 5432, user: 'postgres', database: this.database, max: 4 });
+    this.db.on('error', () => {});
+  }
+
+  static async create(flags: Flags = {}): Promise<Stand> {
+    const stand = new Stand();
+    afterAll(() => stand.destroy());
+    stand.fanout = await stand.startFanout(flags);
+    await stand.fanout.ready();
+    return stand;
+  }
+
+  get conninfo(): string {
+    return `host=${inject('socketDir')} port=5432 user=postgres dbname=${this.database}`;
+  }
+
+  async startFanout(flags: Flags = {}): Promise<Fanout> {
+    const fanout = await Fanout.start({ database: this.conninfo, flags: { ...quick, ...flags }, keyring: this.keyring });
+    this.#fanouts.push(fanout);
+    return fanout;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  async query(text: string, values?: unknown[]): Promise<any[]> {
+    return (await this.db.query(text, values)).rows;
+  }
+
+  async insert(topic: string, count: number, { first = 1, body = 'x' } = {}): Promise<void> {
+    await this.query(`INSERT INTO app.items (topic, id, n, body)
+      SELECT $1, i, i, $4 FROM generate_series($2::bigint, $2::bigint + $3::bigint - 1) i`, [topic, first, count, body]);
+  }
+
+  /** The topic's documents as the table has them: canonical text by key. */
+  async table(topic: string): Promise<Map<string, string>> {
+    const rows = await this.query(`SELECT doc_key, payload::text AS payload FROM runtime.sync_snapshot($1) WHERE doc_key IS NOT NULL`, [topic]);
+    return new Map(rows.map((row) => [row.doc_key, row.payload]));
+  }
+
+  async head(topic: string): Promise<number> {
+    const [row] = await this.query('SELECT coalesce(max(watermark), 0)::bigint AS head FROM runtime.sync_stream_events WHERE topic = $1', [topic]);
+    return row.head;
+  }
+
+  /** A client of the first fan-out that may follow everything, closed at the end. */
+  client(options: Partial<SyncClientOptions> & { fanout?: Fanout; wire?: Wire } = {}): TestClient {
+    const { fanout = this.fanout, wire = new Wire(), ...more } = options;
+    const client = new SyncClient({
+      url: fanout.socketUrl, token: () => this.keyring.token(['*']), transport: wire.transport,
+      backoff: { baseMs: 20, jitterMs: 20, maxMs: 1000 },
+      ...(process.env.OA_SYNC_TEST_LOG ? { log: (message, details) => console.log(Date.now() % 100_000, message, JSON.stringify(details)) } : {}), ...more,
+    });
+    const errors: SyncError[] = [];
+    client.on('error', (error) => errors.push(error));
+    this.#clients.push(Object.assign(client, { wire, errors }));
+    return this.#clients.at(-1)!;
+  }
+
+  async destroy(): Promise<void> {
+    for (const client of this.#clients) await client.close();
+    for (const fanout of this.#fanouts) await fanout.destroy();
+    await this.db.end();
+  }
+}
+
+/** What a topic was told, in its order. */
+export function record(topic: SyncTopic): SyncUpdate[] {
+  const updates: SyncUpdate[] = [];
+  topic.on('update', (update) => updates.push(update));
+  return updates;
+}
+
+/** Waits until a topic is at a watermark or past it. */
+export async function reach(topic: SyncTopic, watermark: number): Promise<void> {
+  await waitFor(() => (topic.cursor?.watermark ?? -1) >= watermark,
+    { what: () => `${topic.name} at ${watermark}; it is at ${topic.cursor?.watermark}, ${topic.status}, ${topic.error}` });
+}
+
+/** A topic's documents: canonical text by key. */
+export const held = (topic: SyncTopic): Map<string, string> =>
+  new Map([...topic.documents].map(([key, document]) => [key, document.payloadText]));
