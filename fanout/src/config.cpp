@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <thread>
 
 #include "auth/origin.h"
@@ -35,6 +36,15 @@ struct Texts {
   std::string log_format = "text";
 };
 
+// Where `make install` puts the console, as seen from the program; empty when it is not there.
+std::string InstalledConsole() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  const std::filesystem::path console = program.parent_path().parent_path() / "share" / "oa-sync" / "console";
+  return std::filesystem::is_directory(console, error) ? console.string() : std::string();
+}
+
 // Empty when all were understood.
 std::string Understand(const Texts& texts, Config* config) {
   std::string error = SplitListen("--listen", texts.listen, &config->listen_host, &config->listen_port);
@@ -50,6 +60,7 @@ std::string Understand(const Texts& texts, Config* config) {
   config->tail_auto = texts.tail == "auto";
   config->log_json = texts.log_format == "json";
   for (auto& origin : config->allowed_origins) origin = NormalizeOrigin(origin);
+  if (config->console_dir.empty()) config->console_dir = InstalledConsole();
   return {};
 }
 
@@ -60,7 +71,9 @@ void AddServerSettings(CLI::App* app, Config* config, Texts* texts) {
       "taken is in the line printed to stdout",
       kGroup);
   Add(app, "--admin-listen", texts->admin_listen,
-      "HOST:PORT where metrics, readiness in detail and revocation are served, without a token: keep it private. Port "
+      "HOST:PORT of the admin listener: metrics and readiness in detail without a token, and what operators ask for "
+      "with a "
+      "service key. Keep it private. Port "
       "0 takes any free port, in a line of its own on stdout; off: none",
       kGroup);
   AddNumber(app, "--loops", config->loops, 1, 1024, "Event loops, each one thread with its own sockets", kGroup)
@@ -114,6 +127,24 @@ void AddHttpSettings(CLI::App* app, Config* config) {
   Add(app, "--public-metrics", config->public_metrics, "on: /metrics is served on the public listener too", kGroup)
       ->default_str("off")
       ->check(OneOf({"off", "on"}));
+}
+
+void AddConsoleSettings(CLI::App* app, Config* config) {
+  static constexpr char kGroup[] = "Console";
+  Add(app, "--console", config->console,
+      "Who is served the console at /: both listeners, the admin listener only, or nobody", kGroup)
+      ->check(OneOf({"both", "admin", "off"}));
+  Add(app, "--console-dir", config->console_dir,
+      "Directory with the console's files, read once at the start. Without it the directory share/oa-sync/console of "
+      "the installation, if it is there",
+      kGroup);
+  AddNumber(app, "--console-max-bytes", config->console_max_bytes, 65536, int64_t{1} << 32,
+            "Bytes of those files together (and 1000 files): more are refused at the start", kGroup);
+  Add(app, "--public-url", config->public_url,
+      "How clients reach the public listener, such as wss://sync.example.com: shown to operators, used for nothing",
+      kGroup);
+  AddNumber(app, "--admin-max-connections", config->admin_max_connections, 1, 100000,
+            "WebSockets of the admin listener, beside those of --max-connections; more get 503", kGroup);
 }
 
 void AddConnectionSettings(CLI::App* app, Config* config, Texts* texts) {
@@ -297,7 +328,8 @@ void AddTokenSettings(CLI::App* app, Config* config) {
       ->check(OneOf({"off", "on"}));
   app->add_option("--allowed-origin", config->allowed_origins,
                   "Origin whose web pages may connect; repeatable, or separated by commas. A client that sends no "
-                  "Origin (every one that is no browser) may always")
+                  "Origin (every one that is no browser) may always, and so may pages of this server itself when it "
+                  "is reached as localhost or by an IP address")
       ->envname("OA_SYNC_ALLOWED_ORIGIN")
       ->delimiter(',')
       ->group(kGroup);
@@ -443,6 +475,7 @@ ConfigResult ReadConfig(int argc, const char* const* argv) {
   AddDatabaseSettings(&app, &config, &texts.tail);
   AddTokenSettings(&app, &config);
   AddMintingSettings(&app, &config);
+  AddConsoleSettings(&app, &config);
   AddConnectionSettings(&app, &config, &texts);
   AddDeliverySettings(&app, &config);
   AddCompatibilitySettings(&app, &config);

@@ -22,8 +22,13 @@ struct Config {
   uint16_t listen_port = 4400;  // 0: any free one
   bool admin_listens = true;
   std::string admin_host = "127.0.0.1";
-  uint16_t admin_port = 4401;     // 0: any free one
-  bool public_metrics = false;    // /metrics on the public listener too
+  uint16_t admin_port = 4401;           // 0: any free one
+  bool public_metrics = false;          // /metrics on the public listener too
+  uint32_t admin_max_connections = 64;  // WebSockets of the admin listener
+  std::string public_url;               // how clients reach the public listener; for people only
+  std::string console = "both";         // who is served the console: both, admin, off
+  std::string console_dir;              // its files; empty: where it is installed, if it is
+  uint64_t console_max_bytes = 33554432;
   std::string admin_client_ca;    // file; empty: no certificates are asked for
   std::string tls_certificate;    // file; empty: no TLS
   std::string tls_key;            // file

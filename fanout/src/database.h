@@ -62,4 +62,14 @@ class Database {
   virtual void EmitCanary(DoneCallback done) = 0;
 };
 
+// What operators ask, by way of the admin listener. The answers are JSON texts. An extension before 0.4.0, or a role
+// without its functions, answers with 42883 or 42501.
+class OperatorDatabase {
+ public:
+  virtual ~OperatorDatabase() = default;
+  // sync_overview(); of an extension that does not have it, the server's and the extension's version, in_recovery and
+  // clock only.
+  virtual void ReadOverview(DocumentCallback done) = 0;
+};
+
 }  // namespace oasync

@@ -22,7 +22,7 @@ namespace {
 // One descriptor per connection, and some for everything else. Not more: libwebsockets allocates a table for all.
 void RaiseDescriptorLimit(const Config& config) {
   constexpr rlim_t kOthers = 256;
-  const rlim_t wanted = rlim_t{config.max_connections} + config.max_handshakes + kOthers;
+  const rlim_t wanted = rlim_t{config.max_connections} + config.max_handshakes + config.admin_max_connections + kOthers;
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);

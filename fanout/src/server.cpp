@@ -12,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "admin/access.h"
+#include "admin/overview.h"
+#include "admin/routes.h"
 #include "auth/authentication.h"
 #include "base/ticker.h"
 #include "base/worker_thread.h"
@@ -20,6 +23,7 @@
 #include "hub/revocation_feed.h"
 #include "hub/system_topics.h"
 #include "net/api_routes.h"
+#include "net/console_files.h"
 #include "net/document_endpoints.h"
 #include "net/health.h"
 #include "net/listener.h"
@@ -127,6 +131,7 @@ class Server {
 
   // Reads keys and the certificate. Empty, or one line that begins with the setting.
   std::string Load();
+  std::string LoadConsole();
   // Opens the listening sockets and makes the loops. Empty, or what failed.
   std::string Listen();
   void Start();
@@ -152,6 +157,8 @@ class Server {
   const RevokeEndpoint revoke_endpoint_;
   HttpRouter http_;
   ServerShared shared_;
+  const AdminAccess admin_access_;
+  std::optional<Overview> overview_;
   std::vector<std::unique_ptr<Loop>> loops_;
   RevocationFeed revocations_;
   std::optional<Ticker> ticker_;
@@ -188,7 +195,9 @@ Server::Server(const Config& config)
               {},
               {},
               {},
+              {},
               {}},
+      admin_access_(auth_.endpoint_environment()),
       revocations_(source_, system_topics_, auth_.revocations(), clock_,
                    [this](const std::vector<Revocation>& revoked) {
                      for (const auto& loop : loops_) loop->PostRevocations(revoked);
@@ -216,10 +225,32 @@ Server::Server(const Config& config)
   documents_.AddTo(&http_);
   AddAuthRoutes(auth_.token_endpoint(), revoke_endpoint_, &http_);
   AddSocketRoutes(&http_);
+  overview_.emplace(
+      OverviewEnvironment{shared_, OA_SYNC_VERSION, [this] { return HostPort(config_.listen_host, port_); },
+                          clock_.WallMs(), [this] { return TailFactsOf(source_.stats()); }, readiness,
+                          [this] { return canary_.age_ms(); }},
+      source_);
+  AddAdminRoutes({admin_access_, *overview_}, &http_);
+}
+
+std::string Server::LoadConsole() {
+  if (config_.console == "off" || config_.console_dir.empty()) return {};
+  std::string error;
+  ConsoleLimits limits;
+  limits.max_bytes = config_.console_max_bytes;
+  auto read = ConsoleFiles::Read(config_.console_dir, limits, &error);
+  if (!read) return "--console-dir: " + error;
+  spdlog::info("the console is served from {}: {} files, {} bytes", config_.console_dir, read->size(), read->bytes());
+  http_.SetFallback([console = std::make_shared<const ConsoleFiles>(std::move(*read)),
+                     is_public = config_.console == "both"](const HttpRequest& request) {
+    return is_public || request.is_admin ? console->Answer(request) : std::nullopt;
+  });
+  return {};
 }
 
 std::string Server::Load() {
   if (std::string error = auth_.Load(); !error.empty()) return error;
+  if (std::string error = LoadConsole(); !error.empty()) return error;
   if (config_.tls_certificate.empty()) return {};
   std::string error;
   shared_.tls = LoadTlsIdentity(config_.tls_certificate, config_.tls_key, &error);
@@ -248,7 +279,10 @@ std::string Server::Listen() {
 void Server::Start() {
   source_.Start();
   system_topics_.Start();
-  ticker_.emplace(kTick, [this] { canary_.Tick(); });
+  ticker_.emplace(kTick, [this] {
+    canary_.Tick();
+    overview_->Tick();
+  });
   for (const auto& loop : loops_) loop->Start();
   Announce();
 }

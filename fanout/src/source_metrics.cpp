@@ -6,6 +6,9 @@
 namespace oasync {
 namespace {
 
+// By SlotState.
+constexpr std::array<const char*, 4> kSlotStates = {"none", "connecting", "creating", "live"};
+
 using Extras = std::vector<MetricsSources::Extra>;
 
 Extras DatabaseMetrics(const PgSourceStats& stats) {
@@ -55,7 +58,6 @@ Extras CanaryMetrics(const Canary& canary) {
 // Each with a label of a fixed list.
 Extras TailMetrics(const PgSourceStats& stats) {
   static constexpr std::array<const char*, 3> kModes = {"down", "journal", "logical"};
-  static constexpr std::array<const char*, 4> kStates = {"none", "connecting", "creating", "live"};
   Extras extras;
   for (size_t i = 0; i < kModes.size(); ++i) {
     extras.push_back({"tail_mode_seconds_total", "Time spent in each tail mode", false,
@@ -71,9 +73,9 @@ Extras TailMetrics(const PgSourceStats& stats) {
                       stats.last_reason.load(std::memory_order_relaxed) == i ? 1.0 : 0.0, "reason",
                       TailReasonName(static_cast<TailReason>(i))});
   }
-  for (size_t i = 0; i < kStates.size(); ++i) {
+  for (size_t i = 0; i < kSlotStates.size(); ++i) {
     extras.push_back({"pg_slot_state", "1 for how far our slot is", true,
-                      stats.slot_state.load(std::memory_order_relaxed) == i ? 1.0 : 0.0, "state", kStates[i]});
+                      stats.slot_state.load(std::memory_order_relaxed) == i ? 1.0 : 0.0, "state", kSlotStates[i]});
   }
   return extras;
 }
@@ -88,6 +90,23 @@ Extras QueueMetrics(const Router& router) {
 }
 
 }  // namespace
+
+TailFacts TailFactsOf(const PgSourceStats& stats) {
+  const auto value = [](const auto& counter) { return counter.load(std::memory_order_relaxed); };
+  TailFacts facts;
+  facts.reason = TailReasonName(static_cast<TailReason>(value(stats.last_reason)));
+  facts.changed_at_ms = value(stats.mode_changed_ms);
+  facts.topics_followed = value(stats.followed_topics);
+  facts.epoch = value(stats.epoch);
+  if (const auto name = stats.slot_name.Get()) facts.slot_name = *name;
+  facts.slot_state = kSlotStates[value(stats.slot_state)];
+  facts.slot_wal_bytes = value(stats.slot_retained_bytes);
+  facts.slot_lag_ms = static_cast<int64_t>(value(stats.slot_lag_ms));
+  facts.journal_errors = value(stats.journal_errors);
+  facts.decode_errors = value(stats.decode_errors);
+  facts.slot_invalidations = value(stats.slot_invalidations);
+  return facts;
+}
 
 Extras SourceMetrics(const PgSourceStats& stats, const Canary& canary, const Router& router) {
   Extras all;

@@ -3,12 +3,16 @@
 
 #include <vector>
 
+#include "admin/overview.h"
 #include "hub/canary.h"
 #include "hub/router.h"
 #include "net/metrics.h"
 #include "pg/pg_source.h"
 
 namespace oasync {
+
+// For operators. Any thread.
+TailFacts TailFactsOf(const PgSourceStats& stats);
 
 // Any thread.
 std::vector<MetricsSources::Extra> SourceMetrics(const PgSourceStats& stats, const Canary& canary,

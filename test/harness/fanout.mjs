@@ -1,5 +1,6 @@
 // The fan-out under test, as a child process.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { atExit } from './cleanup.mjs';
 import { fanoutBinary, sanitized } from './paths.mjs';
@@ -28,6 +29,11 @@ export class Fanout {
     this.adminPort = 0;
     this.dir = mkdtempSync('/tmp/oa-sync-fanout-');
     this.keyringFile = `${this.dir}/keyring.json`;
+    /** What operators show: a key that may observe and revoke, and mint tokens of every scope. */
+    this.adminKey = `oask_${randomBytes(32).toString('hex')}`;
+    this.serviceKeysFile = `${this.dir}/service-keys.json`;
+    writeFileSync(this.serviceKeysFile, JSON.stringify({ keys: [{ id: 'admin', secret: this.adminKey,
+      subject: 'service:admin', scopes: ['*'], may: ['token', 'revoke', 'observe'] }] }), { mode: 0o600 });
     writeFileSync(this.keyringFile, JSON.stringify(keyring), { mode: 0o600 });
     this.forget = atExit(() => {
       this.#process?.kill('SIGKILL');
@@ -37,11 +43,13 @@ export class Fanout {
 
   /**
    * Starts a fan-out on a free port and waits until it accepts connections (not until it is ready).
-   * @param {{database: string, flags?: Flags, keyring?: Keyring, env?: Record<string, string>}} options
-   *   database: libpq connection string.
+   * @param {{database: string, flags?: Flags, keyring?: Keyring, env?: Record<string, string>, admin?: boolean,
+   *   consoleDir?: string}} options
+   *   database: libpq connection string. admin: with `adminKey` among the service keys. consoleDir: the console's files.
    */
-  static async start({ database, flags = {}, keyring = new Keyring(), env = {} }) {
-    const fanout = new Fanout({ database, ...flags }, keyring, env);
+  static async start({ database, flags = {}, keyring = new Keyring(), env = {}, admin = false, consoleDir }) {
+    const fanout = new Fanout({ database, ...(consoleDir ? { 'console-dir': consoleDir } : {}), ...flags }, keyring, env);
+    if (admin) fanout.flags = { 'service-keys': fanout.serviceKeysFile, ...fanout.flags };
     await fanout.launch();
     return fanout;
   }
@@ -106,9 +114,17 @@ export class Fanout {
     return /** @type {any} */ (fetch(this.adminUrl(path), init));
   }
 
-  /** @param {string} [path] */
-  adminUrl(path = '') {
-    return `http://${this.host}:${this.adminPort}${path}`;
+  /**
+   * What an operator asks of the admin listener, with `adminKey` (start with `admin: true`).
+   * @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>}
+   */
+  observe(path, init) {
+    return this.fetchAdmin(path, { ...init, headers: { authorization: `Bearer ${this.adminKey}`, ...init?.headers } });
+  }
+
+  /** @param {string} [path] @param {'http' | 'ws'} [scheme] */
+  adminUrl(path = '', scheme = 'http') {
+    return `${scheme}://${this.host}:${this.adminPort}${path}`;
   }
 
   /** Waits for /readyz to say 200. */

@@ -8,6 +8,7 @@ import { Fanout } from './fanout.mjs';
 import { RawSocket } from './raw.mjs';
 
 /** @typedef {import('./fanout.mjs').Flags} Flags */
+/** @typedef {{admin?: boolean, consoleDir?: string}} FanoutOptions as of Fanout.start */
 
 /** The table behind the tests: a row's topic column says where its events go. */
 const schemaScript = `
@@ -40,22 +41,22 @@ export class Stand {
 
   /**
    * Starts it all, waits for readiness, and takes it down after the file's tests.
-   * @param {{flags?: Flags, settings?: Record<string, string | number | boolean>}} [options]
+   * @param {{flags?: Flags, settings?: Record<string, string | number | boolean>} & FanoutOptions} [options]
    */
-  static async create({ flags = {}, settings = {} } = {}) {
+  static async create({ flags = {}, settings = {}, ...options } = {}) {
     const cluster = await Cluster.create({ settings });
     const stand = new Stand(cluster);
     after(() => stand.destroy());
     await cluster.createDatabase(stand.database);
     cluster.psql(stand.database, schemaScript);
-    stand.fanout = await stand.startFanout(flags);
+    stand.fanout = await stand.startFanout(flags, options);
     await stand.fanout.ready();
     return stand;
   }
 
-  /** One more fan-out on the same database. @param {Flags} [flags] */
-  async startFanout(flags = {}) {
-    const fanout = await Fanout.start({ database: this.cluster.conninfo(this.database), flags,
+  /** One more fan-out on the same database. @param {Flags} [flags] @param {FanoutOptions} [options] */
+  async startFanout(flags = {}, options = {}) {
+    const fanout = await Fanout.start({ database: this.cluster.conninfo(this.database), flags, ...options,
       ...(this.fanout ? { keyring: this.fanout.keyring } : {}) });
     this.#fanouts.push(fanout);
     return fanout;

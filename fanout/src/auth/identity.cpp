@@ -57,15 +57,15 @@ std::optional<std::string> ReadDigest(const Json& key, std::string* error) {
   return digest;
 }
 
-// "may": a list of "token" and "revoke"; without it, "token".
+// "may": a list of "token", "revoke" and "observe"; without it, "token".
 bool ReadRights(const Json& key, Identity* identity) {
   const auto may = key.find("may");
   identity->may_mint = may == key.end();
   if (may == key.end()) return true;
   if (!may->is_array()) return false;
   for (const Json& right : *may) {
-    if (right != "token" && right != "revoke") return false;
-    (right == "token" ? identity->may_mint : identity->may_revoke) = true;
+    if (right != "token" && right != "revoke" && right != "observe") return false;
+    (right == "token" ? identity->may_mint : right == "revoke" ? identity->may_revoke : identity->may_observe) = true;
   }
   return true;
 }
@@ -103,7 +103,7 @@ std::string ReadIdentity(const Json& key, Identity* identity) {
       !text("org_id", &identity->org_id) || !text("device_id", &identity->device_id)) {
     return "subject, user_id, org_id and device_id must be strings";
   }
-  if (!ReadRights(key, identity)) return R"("may" must be a list of "token" and "revoke")";
+  if (!ReadRights(key, identity)) return R"("may" must be a list of "token", "revoke" and "observe")";
   if (!ReadScopesOf(key, &identity->scopes)) return R"("scopes" must be a list of scopes)";
   if (identity->may_mint && identity->subject.empty()) return "needs a subject, for the tokens it is to be given";
   return {};

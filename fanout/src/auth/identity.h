@@ -25,13 +25,15 @@ struct Identity {
   std::vector<std::string> scopes;
   bool may_mint = false;
   bool may_revoke = false;
+  bool may_observe = false;  // what operators ask of the admin listener
 };
 
 // Service keys: long random texts that programs show as `Authorization: Bearer <key>`. Immutable; any thread.
 class ServiceKeys {
  public:
   // Reads {"keys":[{"id","sha256" (hex, of the key)|"secret","subject","org_id"?,"user_id"?,"device_id"?,
-  // "scopes":[…],"may"?:["token","revoke"]}]}. On failure nothing, and *error is one line that holds no secret.
+  // "scopes":[…],"may"?:["token","revoke","observe"]}]}. On failure nothing, and *error is one line that holds no
+  // secret.
   static std::optional<ServiceKeys> Parse(std::string_view text, std::string* error);
 
   // Looks at every key, so that the time tells nothing about them. Null when it is none of them.
@@ -60,6 +62,7 @@ class IdentityCheck {
 
   // Whether anybody can be recognized at all.
   bool IsConfigured() const { return options_.service_keys != nullptr || options_.identity_tokens != nullptr; }
+  bool HasServiceKeys() const { return options_.service_keys != nullptr; }
   // By the header Authorization. Null when it names nobody; then *reason says why, by a name of a fixed list.
   std::shared_ptr<const Identity> Recognize(std::string_view authorization, int64_t now_unix_s,
                                             const char** reason) const;

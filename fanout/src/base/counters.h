@@ -54,12 +54,14 @@ enum class ReplaySource : uint8_t { kWindow, kPageCache, kJournal };
 
 // Written by the thread of one loop only.
 struct LoopCounters {
-  Cell connections;    // gauge: WebSockets
-  Cell subscriptions;  // gauge
-  Cell topics;         // gauge: topics with a window
-  Cell window_events;  // gauge
-  Cell window_bytes;   // gauge
-  Cell accepted;       // TCP connections
+  Cell connections;        // gauge: WebSockets of the public listener
+  Cell admin_connections;  // gauge: of the admin listener
+  Cell joined;             // gauge: sessions with a channel
+  Cell subscriptions;      // gauge
+  Cell topics;             // gauge: topics with a window
+  Cell window_events;      // gauge
+  Cell window_bytes;       // gauge
+  Cell accepted;           // TCP connections
   Cell accept_errors;
   Cell joins;
   Cell reconnects;  // joins that brought a cursor

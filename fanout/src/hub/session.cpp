@@ -32,6 +32,7 @@ Session::Session(Hub& hub, SessionSocket& socket, GrantRef grant)
 Session::~Session() {
   // Only the hub is told: the socket may be half gone.
   for (const auto& subscription : subscriptions_) hub_.Detach(subscription.get());
+  SetJoined(false);
   if (Session* moved = hub_.sessions().Remove(place_in_index_)) moved->MoveInIndex(place_in_index_);
 }
 
@@ -128,7 +129,7 @@ void Session::Join(const PhoenixMessage& message) {
     Enqueue(EncodePhoenixMessage(join_ref_, join_ref_, kChannel, "phx_close", Json::object()));
     LeaveAll();
   }
-  joined_ = true;
+  SetJoined(true);
   token_warned_ = false;
   join_ref_ = message.join_ref;
   encoding_ = parsed.value.encoding;
@@ -144,11 +145,16 @@ void Session::Join(const PhoenixMessage& message) {
 
 void Session::Leave(const PhoenixMessage& message) {
   LeaveAll();
-  joined_ = false;
+  SetJoined(false);
   ++generation_;
   ReplyTo(message, true, Json::object());
   Enqueue(EncodePhoenixMessage(join_ref_, join_ref_, kChannel, "phx_close", Json::object()));
   join_ref_.reset();
+}
+
+void Session::SetJoined(bool joined) {
+  hub_.counters().joined.Add(static_cast<int>(joined) - static_cast<int>(joined_));
+  joined_ = joined;
 }
 
 void Session::LeaveAll() {

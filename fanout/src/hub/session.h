@@ -106,6 +106,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Heartbeat(const PhoenixMessage& message);
   void Reauthenticate(const PhoenixMessage& message);
   void LeaveAll();
+  void SetJoined(bool joined);
   void WarnOfToken();
   void Reply(const PhoenixRef& join_ref, const PhoenixRef& ref, bool ok, const Json& response);
   void ReplyTo(const PhoenixMessage& message, bool ok, const Json& response) {

@@ -125,7 +125,7 @@ bool Session::MayFinish(const PendingSubscribe& pending) {
   if (pending.generation != generation_) return false;
   // The token may have been replaced by a lesser one.
   if (CheckScopes(pending)) return true;
-  if (pending.is_join) joined_ = false;
+  if (pending.is_join) SetJoined(false);
   return false;
 }
 
@@ -133,7 +133,7 @@ void Session::FailToRead(const PendingSubscribe& pending) {
   hub_.environment().shared.denials.Add("internal");
   Json error = ErrorJson("internal", "the journal cannot be read at the moment");
   error["retry_after_ms"] = 1000;
-  if (pending.is_join) joined_ = false;
+  if (pending.is_join) SetJoined(false);
   FailSubscribe(pending, error);
 }
 
@@ -238,7 +238,7 @@ void Session::RefuseStorm(const PendingSubscribe& pending, const char* kind, int
   hub_.environment().shared.storms.Add(kind);
   Json error = ErrorJson("rate_limited", "the server takes on no more at the moment");
   error["retry_after_ms"] = retry_after_ms;
-  if (pending.is_join) joined_ = false;
+  if (pending.is_join) SetJoined(false);
   FailSubscribe(pending, error);
 }
 

@@ -30,7 +30,7 @@ HttpRoute PostRoute(std::string_view path, const char* name, Exposure exposure, 
 }  // namespace
 
 void AddAuthRoutes(const TokenEndpoint& tokens, const RevokeEndpoint& revocations, HttpRouter* router) {
-  router->Add(PostRoute(kTokenPath, "token", Exposure::kPublic,
+  router->Add(PostRoute(kTokenPath, "token", Exposure::kBoth,
                         [&tokens](const HttpRequest& request, const PathArguments&, const HttpReply& reply) {
                           reply(ToHttpAnswer(tokens.Answer(ToApiRequest(request))));
                         }));
@@ -46,7 +46,6 @@ void AddSocketRoutes(HttpRouter* router) {
     HttpRoute route;
     route.pattern = path;
     route.name = "socket";
-    route.exposure = Exposure::kPublic;
     route.is_api = false;
     route.handler = [](const HttpRequest&, const PathArguments&, const HttpReply& reply) {
       HttpAnswer answer = HttpError(426, "upgrade_required", "this is a WebSocket endpoint");

@@ -6,7 +6,7 @@
 
 namespace oasync {
 
-// POST /api/sync/token on the public listener, POST /api/sync/sessions/revoke on the admin listener. Both endpoints
+// POST /api/sync/token on both listeners, POST /api/sync/sessions/revoke on the admin listener. Both endpoints
 // must outlive the router.
 void AddAuthRoutes(const TokenEndpoint& tokens, const RevokeEndpoint& revocations, HttpRouter* router);
 

@@ -85,7 +85,6 @@ void DocumentEndpoints::AddTo(HttpRouter* router) const {
     HttpRoute route;
     route.pattern = pattern;
     route.name = name;
-    route.exposure = Exposure::kPublic;
     route.handler = std::move(handler);
     router->Add(std::move(route));
   };

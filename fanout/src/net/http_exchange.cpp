@@ -72,6 +72,7 @@ void HttpExchange::OnRoom(struct ev_loop* loop, ev_io* watcher, int) {
 std::optional<HttpAnswer> HttpExchange::ReadHead(const IpAddress& client, bool is_admin, size_t max_body_bytes) {
   request_.client = client;
   request_.is_admin = is_admin;
+  request_.is_tls = lws_is_ssl(wsi_) != 0;
   for (const MethodToken& known : kMethods) {
     const auto fragments = Fragments(wsi_, known.token);
     if (fragments.empty()) continue;
@@ -87,6 +88,8 @@ std::optional<HttpAnswer> HttpExchange::ReadHead(const IpAddress& client, bool i
   }
   request_.authorization = ReadHeader(wsi_, WSI_TOKEN_HTTP_AUTHORIZATION);
   request_.origin = ReadHeader(wsi_, WSI_TOKEN_ORIGIN);
+  request_.host = ReadHeader(wsi_, WSI_TOKEN_HOST);
+  request_.accept = ReadHeader(wsi_, WSI_TOKEN_HTTP_ACCEPT);
   request_.content_type = ReadHeader(wsi_, WSI_TOKEN_HTTP_CONTENT_TYPE);
   request_.accept_encoding = ReadHeader(wsi_, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
   request_.if_none_match = ReadHeader(wsi_, WSI_TOKEN_HTTP_IF_NONE_MATCH);
@@ -126,7 +129,10 @@ void HttpExchange::Answer(HttpAnswer answer) {
   answered_ = true;
   answer_ = std::move(answer);
   head_ = HttpHead(answer_);
-  if (request_.method == HttpMethod::kHead) answer_.body.clear();
+  if (request_.method == HttpMethod::kHead) {
+    answer_.body.clear();
+    answer_.shared_body.reset();
+  }
   // A body under way is read on, or the client might never come to reading the answer.
   if (unread_body_) {
     lws_callback_on_writable(wsi_);
@@ -143,11 +149,12 @@ bool HttpExchange::Write(int* result) {
     AwaitRoom();
     return false;
   }
-  if (head_.empty() && written_ == answer_.body.size()) return true;
-  const size_t size = std::min(kPieceBytes, answer_.body.size() - written_);
+  const std::string_view content = answer_.Content();
+  if (head_.empty() && written_ == content.size()) return true;
+  const size_t size = std::min(kPieceBytes, content.size() - written_);
   std::string piece(LWS_PRE, '\0');
   piece += head_;
-  piece.append(answer_.body, written_, size);
+  piece.append(content.substr(written_, size));
   const size_t bytes = piece.size() - LWS_PRE;
   const auto kind = head_.empty() ? LWS_WRITE_HTTP : LWS_WRITE_HTTP_HEADERS;
   if (lws_write(wsi_, reinterpret_cast<unsigned char*>(piece.data()) + LWS_PRE, bytes, kind) < 0) {

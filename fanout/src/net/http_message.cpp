@@ -81,6 +81,13 @@ HttpAnswer HttpError(int status, std::string_view code, std::string_view reason)
   return answer;
 }
 
+HttpAnswer HttpErrorSaying(int status, std::string_view code, std::string_view reason, std::string_view message) {
+  HttpAnswer answer;
+  answer.status = status;
+  answer.body = nlohmann::json{{"error", {{"code", code}, {"reason", reason}, {"message", message}}}}.dump();
+  return answer;
+}
+
 HttpAnswer HttpRetryLater(int status, std::string_view code, std::string_view reason, int64_t after_ms) {
   constexpr int64_t kMsPerSecond = 1000;
   HttpAnswer answer = HttpError(status, code, reason);
@@ -100,7 +107,7 @@ std::string HttpHead(const HttpAnswer& answer) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", answer.status, HttpStatusText(answer.status));
   // Neither has a body, and so no length of one.
   if (answer.status != 204 && answer.status != 304) {
-    head += fmt::format("content-type: {}\r\ncontent-length: {}\r\n", answer.content_type, answer.body.size());
+    head += fmt::format("content-type: {}\r\ncontent-length: {}\r\n", answer.content_type, answer.Content().size());
   }
   if (answer.headers.find("cache-control:") == std::string::npos) head += "cache-control: no-store\r\n";
   head += "x-content-type-options: nosniff\r\nconnection: close\r\n";

@@ -30,6 +30,14 @@ std::string Methods(const std::vector<const HttpRoute*>& routes) {
   return methods + "OPTIONS";
 }
 
+// Lets a page of the origin read the answer. Nothing without an origin.
+HttpAnswer WithCors(const std::string& origin, HttpAnswer answer) {
+  if (origin.empty()) return answer;
+  answer.AddHeader("access-control-allow-origin", origin);
+  answer.AddHeader("access-control-expose-headers", "etag, link, retry-after, oa-sync-watermark");
+  return answer;
+}
+
 HttpAnswer Options(const std::string& methods, bool is_api) {
   HttpAnswer answer;
   answer.status = 204;
@@ -71,11 +79,13 @@ bool MatchPath(std::string_view pattern, std::string_view path, PathArguments* a
   }
 }
 
+bool HttpRouter::MayAsk(const HttpRequest& request) const {
+  return IsOriginAllowed(options_.allowed_origins, request.origin) ||
+         IsOwnOrigin(request.origin, request.is_tls, request.host);
+}
+
 HttpAnswer HttpRouter::WithOrigin(const HttpRequest& request, HttpAnswer answer) const {
-  if (request.origin.empty() || !IsOriginAllowed(options_.allowed_origins, request.origin)) return answer;
-  answer.AddHeader("access-control-allow-origin", request.origin);
-  answer.AddHeader("access-control-expose-headers", "etag, link, retry-after, oa-sync-watermark");
-  return answer;
+  return MayAsk(request) ? WithCors(request.origin, std::move(answer)) : answer;
 }
 
 void HttpRouter::Handle(const HttpRequest& request, int64_t now_ms, HttpReply reply) const {
@@ -93,23 +103,25 @@ void HttpRouter::Handle(const HttpRequest& request, int64_t now_ms, HttpReply re
       arguments = std::move(matched);
     }
   }
-  if (found.empty()) return reply(HttpError(404, "not_found", "no_such_path"));
+  if (found.empty()) {
+    auto answer = fallback_ ? fallback_(request) : std::nullopt;
+    return reply(answer ? std::move(*answer) : HttpError(404, "not_found", "no_such_path"));
+  }
   const bool is_api = found.front()->is_api;
   const char* name = found.front()->name;
   // Every answer of the interface depends on who asks from where.
-  const auto finish = [this, is_api, name, request_origin = request.origin,
+  const bool may_ask = MayAsk(request);
+  const auto finish = [is_api, name, origin = may_ask ? request.origin : std::string(),
                        reply = std::move(reply)](HttpAnswer answer) {
     answer.route = name;
     if (is_api) {
       answer.AddHeader("vary", "origin, authorization, accept-encoding");
-      HttpRequest asked;
-      asked.origin = request_origin;
-      answer = WithOrigin(asked, std::move(answer));
+      answer = WithCors(origin, std::move(answer));
     }
     reply(std::move(answer));
   };
   if (is_api) {
-    if (!IsOriginAllowed(options_.allowed_origins, request.origin)) {
+    if (!may_ask) {
       return finish(HttpError(403, "forbidden", "origin_not_allowed"));
     }
     if (options_.limits != nullptr) {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +37,9 @@ struct HttpRoute {
 // True when the path matches; *arguments are set then.
 bool MatchPath(std::string_view pattern, std::string_view path, PathArguments* arguments);
 
+// What answers a path that no route has; nothing when it is not there either.
+using HttpFallback = std::function<std::optional<HttpAnswer>(const HttpRequest&)>;
+
 struct HttpRouterOptions {
   std::vector<std::string> allowed_origins;  // normalized
   ClientLimits* limits = nullptr;            // none: requests are not limited
@@ -46,6 +51,7 @@ class HttpRouter {
 
   // Routes are tried in the order they were added.
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
+  void SetFallback(HttpFallback fallback) { fallback_ = std::move(fallback); }
 
   // Calls reply once, now or later, on any thread. 404, 405 with allow, 403 for an origin, 429, 415 for a body that is
   // no JSON, OPTIONS (also preflights) and HEAD are dealt with here.
@@ -54,6 +60,9 @@ class HttpRouter {
   // A refusal that the connection made itself, with what browsers need to be able to read it.
   HttpAnswer WithOrigin(const HttpRequest& request, HttpAnswer answer) const;
 
+  // Whether a page of that origin may ask: one of the list, or one of this server's own (auth/origin.h).
+  bool MayAsk(const HttpRequest& request) const;
+
  private:
   static bool Exposed(const HttpRoute& route, bool is_admin) {
     return route.exposure == Exposure::kBoth || (route.exposure == Exposure::kAdmin) == is_admin;
@@ -61,6 +70,7 @@ class HttpRouter {
 
   const HttpRouterOptions options_;
   std::vector<HttpRoute> routes_;
+  HttpFallback fallback_;
 };
 
 }  // namespace oasync

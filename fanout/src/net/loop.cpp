@@ -22,6 +22,7 @@ constexpr int64_t kTurnMs = 5;
 // Events of one task; a burst is several.
 constexpr size_t kEventsAtOnce = 1000;
 constexpr int64_t kWarningPauseMs = 1000;
+// Connections of the admin listener that are no WebSockets (yet).
 constexpr uint32_t kMaxAdminSockets = 64;
 // No client can ask for them by SNI.
 constexpr char kPublicHost[] = "oa-sync public";
@@ -258,7 +259,11 @@ bool Loop::MayEnter(const IpAddress& peer, bool is_admin, ClientLimits::Place* p
   const uint32_t sockets = shared_.sockets.load(std::memory_order_relaxed);
   const uint32_t websockets = shared_.websockets.load(std::memory_order_relaxed);
   if (is_admin) {
-    if (shared_.admin_sockets.load(std::memory_order_relaxed) >= kMaxAdminSockets) reason = "too_many_admin_sockets";
+    const uint32_t admin_sockets = shared_.admin_sockets.load(std::memory_order_relaxed);
+    const uint32_t admin_websockets = shared_.admin_websockets.load(std::memory_order_relaxed);
+    if (admin_sockets - std::min(admin_sockets, admin_websockets) >= kMaxAdminSockets) {
+      reason = "too_many_admin_sockets";
+    }
   } else if (sockets - std::min(sockets, websockets) >= shared_.config.max_handshakes) {
     reason = "too_many_handshakes";
   } else if (!shared_.config.trusted_proxies.Contains(peer) && !shared_.limits.EnterAddress(peer, place)) {

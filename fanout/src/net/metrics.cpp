@@ -27,7 +27,9 @@ struct Described {
 };
 
 constexpr Described kCells[] = {
-    {&LoopCounters::connections, "connections", "Open WebSockets", true},
+    {&LoopCounters::connections, "connections", "Open WebSockets of the public listener", true},
+    {&LoopCounters::admin_connections, "admin_connections", "Open WebSockets of the admin listener", true},
+    {&LoopCounters::joined, "joined", "WebSockets that have joined the channel", true},
     {&LoopCounters::subscriptions, "subscriptions", "Topics followed, summed over sessions", true},
     {&LoopCounters::topics, "topics", "Topics held, summed over loops", true},
     {&LoopCounters::window_events, "window_events", "Events held in windows", true},

@@ -29,11 +29,12 @@ struct ServerShared {
   MetricsSources& metrics;  // each loop writes its own counters
   const HttpRouter& http;
   ClientLimits& limits;
-  TlsIdentityRef tls;                   // none: no TLS; what loops begin with
-  std::atomic<uint32_t> sockets{0};     // TCP connections of the public listener, WebSockets or not
-  std::atomic<uint32_t> websockets{0};  // of them
-  std::atomic<uint32_t> admin_sockets{0};
-  std::atomic<bool> memory_pressure{false};  // newcomers are refused
+  TlsIdentityRef tls;                         // none: no TLS; what loops begin with
+  std::atomic<uint32_t> sockets{0};           // TCP connections of the public listener, WebSockets or not
+  std::atomic<uint32_t> websockets{0};        // of them
+  std::atomic<uint32_t> admin_sockets{0};     // TCP connections of the admin listener
+  std::atomic<uint32_t> admin_websockets{0};  // of them
+  std::atomic<bool> memory_pressure{false};   // newcomers are refused
 };
 
 }  // namespace oasync

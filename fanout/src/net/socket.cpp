@@ -50,8 +50,8 @@ Socket::Socket(Loop& loop, const IpAddress& peer, bool is_admin, ClientLimits::P
 
 Socket::~Socket() {
   if (counted_) {
-    loop_.shared().websockets.fetch_sub(1, std::memory_order_relaxed);
-    loop_.counters().connections.Add(-1);
+    WebSockets().fetch_sub(1, std::memory_order_relaxed);
+    OpenCell().Add(-1);
   }
   Total().fetch_sub(1, std::memory_order_relaxed);
   loop_.Remove(this);
@@ -61,17 +61,24 @@ int64_t Socket::NowMs() const { return loop_.shared().clock.SteadyMs(); }
 
 std::atomic<uint32_t>& Socket::Total() { return is_admin_ ? loop_.shared().admin_sockets : loop_.shared().sockets; }
 
+std::atomic<uint32_t>& Socket::WebSockets() {
+  return is_admin_ ? loop_.shared().admin_websockets : loop_.shared().websockets;
+}
+
+Cell& Socket::OpenCell() { return is_admin_ ? loop_.counters().admin_connections : loop_.counters().connections; }
+
 int Socket::OnUpgrade() {
   const auto refuse = [this](const HttpAnswer& refusal) {
     spdlog::debug("upgrade refused: {} {}", refusal.status, refusal.body);
     SendHttpAnswer(wsi_, refusal);
     return -1;  // hangs up once the answer is out
   };
-  if (is_admin_) return refuse(HttpError(404, "not_found", "no_such_path"));
-  const UpgradeRequest request = ReadUpgradeRequest(wsi_);
+  UpgradeRequest request = ReadUpgradeRequest(wsi_);
+  request.is_admin = is_admin_;
   auto verdict = JudgeUpgrade(loop_.shared(), request);
   if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
   grant_ = std::move(std::get<GrantRef>(verdict));
+  if (is_admin_) return 0;  // counted by nothing but their own limit
   if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
   return 0;
 }
@@ -79,8 +86,8 @@ int Socket::OnUpgrade() {
 int Socket::OnEstablished() {
   if (!grant_) return -1;
   counted_ = true;
-  loop_.shared().websockets.fetch_add(1, std::memory_order_relaxed);
-  loop_.counters().connections.Add();
+  WebSockets().fetch_add(1, std::memory_order_relaxed);
+  OpenCell().Add();
   state_ = State::kOpen;
   is_direct_ = lws_is_ssl(wsi_) == 0;
   last_input_ms_ = NowMs();

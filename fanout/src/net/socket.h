@@ -67,7 +67,9 @@ class Socket final : public SessionSocket, public WheelEntry {
   enum class State : uint8_t { kHandshake, kHttp, kOpen, kClosing };
 
   int64_t NowMs() const;
-  std::atomic<uint32_t>& Total();  // of the listener's sockets
+  std::atomic<uint32_t>& Total();       // of the listener's sockets
+  std::atomic<uint32_t>& WebSockets();  // of them
+  Cell& OpenCell();                     // the same, of the loop
   void HeardFromClient() {
     last_input_ms_ = NowMs();
     ping_sent_ = false;

@@ -63,6 +63,8 @@ UpgradeRequest ReadUpgradeRequest(lws* wsi) {
   request.version = ReadHeader(wsi, WSI_TOKEN_VERSION);
   request.upgrade = ReadHeader(wsi, WSI_TOKEN_UPGRADE);
   request.forwarded_for = ReadHeader(wsi, WSI_TOKEN_X_FORWARDED_FOR);
+  request.host = ReadHeader(wsi, WSI_TOKEN_HOST);
+  request.is_tls = lws_is_ssl(wsi) != 0;
   return request;
 }
 
@@ -90,13 +92,20 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
     return answer;
   }
   if (!request.vsn.empty() && request.vsn.substr(0, 2) != "2.") return refuse(400, "bad_request", "unsupported_vsn");
-  if (!IsOriginAllowed(shared.config.allowed_origins, request.origin)) {
+  if (!IsOriginAllowed(shared.config.allowed_origins, request.origin) &&
+      !IsOwnOrigin(request.origin, request.is_tls, request.host)) {
     return refuse(403, "forbidden", "origin_not_allowed");
   }
-  if (shared.websockets.load(std::memory_order_relaxed) >= shared.config.max_connections) {
+  // Whoever looks after the server gets in also when it is full, within a limit of their own.
+  if (request.is_admin) {
+    if (shared.admin_websockets.load(std::memory_order_relaxed) >= shared.config.admin_max_connections) {
+      return too_many("too_many_admin_connections");
+    }
+  } else if (shared.websockets.load(std::memory_order_relaxed) >= shared.config.max_connections) {
     return too_many("too_many_connections");
+  } else if (shared.memory_pressure.load(std::memory_order_relaxed)) {
+    return too_many("memory_pressure");
   }
-  if (shared.memory_pressure.load(std::memory_order_relaxed)) return too_many("memory_pressure");
   if (shared.config.refuse_without_revocations && !shared.revocations.IsKnown()) {
     return too_many("revocations_unknown");
   }

@@ -25,6 +25,9 @@ struct UpgradeRequest {
   std::string version;        // Sec-WebSocket-Version
   std::string upgrade;        // Upgrade
   std::string forwarded_for;  // X-Forwarded-For
+  std::string host;           // Host
+  bool is_tls = false;
+  bool is_admin = false;  // came by the admin listener
 };
 
 // Paths of the Phoenix socket.

@@ -26,9 +26,18 @@ constexpr char kRevokeSql[] =
     " CASE expires WHEN 0 THEN 'infinity' ELSE to_timestamp(expires) END AS expires_at"
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS u(kind, value, reason, expires)"
     " GROUP BY kind, reason, expires) r";
+constexpr char kOverviewSql[] = "SELECT @.sync_overview()::text";
+// Before 0.4.0, or without the right to call it.
+constexpr char kVersionsSql[] =
+    "SELECT json_build_object('server_version', current_setting('server_version'),"
+    " 'extension_version', (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'oa_sync'),"
+    " 'in_recovery', pg_is_in_recovery(),"
+    " 'clock', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)::text";
 constexpr char kCanarySql[] = "SELECT @.sync_canary()";
 
 constexpr char kDataCorrupted[] = "XX001";
+constexpr char kUndefinedFunction[] = "42883";
+constexpr char kNoPrivilege[] = "42501";
 
 const char* KindName(Revocation::Kind kind) {
   switch (kind) {
@@ -103,21 +112,25 @@ JournalReaderOptions PoolOptions(JournalReaderOptions options, const char* name,
 DatabaseReader::DatabaseReader(const JournalReaderOptions& options, int document_threads, EpochBoard* board,
                                PgSourceStats* stats)
     : documents_(PoolOptions(options, "documents", std::max(document_threads, 1)), board, stats),
-      commands_(PoolOptions(options, "commands", 1), board, stats) {}
+      commands_(PoolOptions(options, "commands", 1), board, stats),
+      operators_(PoolOptions(options, "operators", 1), board, stats) {}
 
 void DatabaseReader::Start() {
   documents_.Start();
   commands_.Start();
+  operators_.Start();
 }
 
 void DatabaseReader::Stop() {
   documents_.Stop();
   commands_.Stop();
+  operators_.Stop();
 }
 
 void DatabaseReader::Expire(TimePoint now) {
   documents_.Expire(now);
   commands_.Expire(now);
+  operators_.Expire(now);
 }
 
 void DatabaseReader::ReadSnapshot(SnapshotQuestion question, DocumentCallback done) {
@@ -167,6 +180,15 @@ void DatabaseReader::Revoke(const std::vector<Revocation>& revocations, DoneCall
 
 void DatabaseReader::EmitCanary(DoneCallback done) {
   commands_.Ask({}, {"canary", kCanarySql, {}}, AnswerDone(std::move(done)));
+}
+
+void DatabaseReader::ReadOverview(DocumentCallback done) {
+  operators_.Ask("overview", {"overview", kOverviewSql, {}},
+                 AnswerBody([this, done = std::move(done)](DocumentAnswer answer) {
+                   if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege)
+                     return done(std::move(answer));
+                   operators_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(done));
+                 }));
 }
 
 }  // namespace oasync::pg

@@ -1,8 +1,9 @@
 // DatabaseReader: snapshots, documents, revocations and the canary, as the Database interface asks for them.
 //
-// Two pools of connections of their own, so that neither large snapshots nor a revocation that waits for a lock delay
-// the replays: one for documents, and one connection for the short commands of the server itself. Threads as in
-// JournalReader, whose requests these are.
+// Three pools of connections of their own, so that neither large snapshots nor a revocation that waits for a lock delay
+// the replays: one for documents, one connection for the short commands of the server itself, and one for what
+// operators want to see. Each is connected when it is first needed. Threads as in JournalReader, whose requests these
+// are.
 #pragma once
 
 #include <string>
@@ -27,10 +28,12 @@ class DatabaseReader {
   void ReadRevocations(RevocationsCallback done);
   void Revoke(const std::vector<Revocation>& revocations, DoneCallback done);
   void EmitCanary(DoneCallback done);
+  void ReadOverview(DocumentCallback done);
 
  private:
   JournalReader documents_;
   JournalReader commands_;
+  JournalReader operators_;
 };
 
 }  // namespace oasync::pg

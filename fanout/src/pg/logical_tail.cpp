@@ -46,6 +46,9 @@ void LogicalTail::NoteState() {
     state = stream_->state() >= State::kCreatingSlot ? SlotState::kCreating : SlotState::kConnecting;
   }
   stats_->slot_state.store(static_cast<uint8_t>(state), std::memory_order_relaxed);
+  const auto told = stats_->slot_name.Get();
+  std::string name = slot_name();
+  if (!told || *told != name) stats_->slot_name.Set(std::make_shared<const std::string>(std::move(name)));
 }
 
 std::string LogicalTail::slot_name() const {

@@ -192,4 +192,6 @@ void PgSource::Revoke(std::vector<Revocation> revocations, DoneCallback done) {
 
 void PgSource::EmitCanary(DoneCallback done) { impl_->database().EmitCanary(std::move(done)); }
 
+void PgSource::ReadOverview(DocumentCallback done) { impl_->database().ReadOverview(std::move(done)); }
+
 }  // namespace oasync

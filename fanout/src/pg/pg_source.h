@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "../base/current.h"
 #include "../database.h"
 #include "../source.h"
 
@@ -70,6 +71,7 @@ struct PgSourceStats {
   std::atomic<uint64_t> slot_wal_position{0};    // last WAL position received from the slot, 0 while there is none
   std::atomic<uint64_t> stream_bytes{0};         // of the updates received from the slot
   std::atomic<uint8_t> slot_state{0};            // a SlotState
+  Current<std::string> slot_name;                // of our slot, also while it is made; null or empty without one
   std::atomic<uint64_t> slot_invalidations{0};   // slots ended for max_slot_wal_keep_size
   std::atomic<uint64_t> slot_retained_bytes{0};  // gauge: WAL that the server keeps because of the slot
   std::atomic<uint64_t> slot_lag_bytes{0};       // gauge: WAL that the slot has yet to bring
@@ -77,10 +79,11 @@ struct PgSourceStats {
   std::array<std::atomic<uint64_t>, 3> mode_ms{};                  // milliseconds in each TailMode
   std::array<std::atomic<uint64_t>, kTailReasons> mode_changes{};  // by TailReason
   std::atomic<uint8_t> last_reason{0};                             // the TailReason of the last change
+  std::atomic<int64_t> mode_changed_ms{0};                         // Unix milliseconds of the last change; 0: none yet
   std::atomic<uint8_t> tail_mode{0};                               // a TailMode
 };
 
-class PgSource : public Source, public Database {
+class PgSource : public Source, public Database, public OperatorDatabase {
  public:
   // `sink` must outlive Stop(). Nothing is done before Start().
   PgSource(const PgSourceOptions& options, EventSink& sink);
@@ -111,6 +114,8 @@ class PgSource : public Source, public Database {
   void ReadRevocations(RevocationsCallback done) override;
   void Revoke(std::vector<Revocation> revocations, DoneCallback done) override;
   void EmitCanary(DoneCallback done) override;
+
+  void ReadOverview(DocumentCallback done) override;
 
  private:
   class Impl;

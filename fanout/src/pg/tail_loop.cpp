@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "../base/clock.h"
 #include "update_codec.h"
 
 namespace oasync::pg {
@@ -272,6 +273,7 @@ void TailLoop::SetMode(TimePoint now) {
   mode_ = mode;
   stats_.tail_mode.store(static_cast<uint8_t>(mode), std::memory_order_relaxed);
   stats_.last_reason.store(static_cast<uint8_t>(reason), std::memory_order_relaxed);
+  stats_.mode_changed_ms.store(SystemClock::WallUs() / 1000, std::memory_order_relaxed);
   stats_.mode_changes[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
   sink_.OnTailMode(mode);
 }

@@ -1,0 +1,92 @@
+#include "admin/database_glance.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace oasync {
+namespace {
+
+using Json = nlohmann::json;
+
+int64_t NumberAt(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+}
+
+}  // namespace
+
+void DatabaseGlance::Get(Callback done) {
+  GlanceRef fresh;
+  bool ask = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const int64_t now = clock_.SteadyMs();
+    if (last_ && now < fresh_until_ms_) {
+      fresh = last_;
+    } else {
+      waiters_.push_back({now + kPatienceMs, std::move(done)});
+      ask = !std::exchange(under_way_, true);
+    }
+  }
+  if (fresh) return done(fresh);
+  if (ask) Ask();
+}
+
+void DatabaseGlance::Ask() {
+  const int64_t asked_ms = clock_.SteadyMs();
+  database_.ReadOverview([this, asked_ms](const DocumentAnswer& answer) { OnAnswer(asked_ms, answer); });
+}
+
+void DatabaseGlance::OnAnswer(int64_t asked_ms, const DocumentAnswer& answer) {
+  auto glance = std::make_shared<Glance>();
+  if (answer.ok()) glance->overview = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+  glance->reachable = glance->overview.is_object();
+  if (!glance->reachable) {
+    glance->overview = nullptr;
+    spdlog::debug("overview: {} {}", answer.sqlstate, answer.error);
+  }
+  const int64_t now = clock_.SteadyMs();
+  std::vector<Waiter> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    if (glance->reachable) {
+      // Halfway between the question and its answer.
+      const int64_t then = clock_.WallMs() - (now - asked_ms) / 2;
+      glance->clock_ahead_ms = NumberAt(glance->overview, "clock") - then;
+      const auto stats = glance->overview.find("stats");
+      const bool voids = stats != glance->overview.end() && stats->is_object() && NumberAt(*stats, "voids_pending") > 0;
+      if (!voids) voids_since_ms_ = 0;
+      if (voids && voids_since_ms_ == 0) voids_since_ms_ = now;
+      glance->voids_pending_ms = voids ? now - voids_since_ms_ : 0;
+    }
+    under_way_ = false;
+    fresh_until_ms_ = now + kFreshMs;
+    last_ = glance;
+    waiters.swap(waiters_);
+  }
+  for (const Waiter& waiter : waiters) waiter.done(glance);
+}
+
+void DatabaseGlance::Tick() {
+  std::vector<Waiter> late;
+  {
+    const std::lock_guard lock(mutex_);
+    const int64_t now = clock_.SteadyMs();
+    const auto is_in_time = [now](const Waiter& waiter) { return now < waiter.until_ms; };
+    const auto first_late = std::stable_partition(waiters_.begin(), waiters_.end(), is_in_time);
+    std::move(first_late, waiters_.end(), std::back_inserter(late));
+    waiters_.erase(first_late, waiters_.end());
+  }
+  if (late.empty()) return;
+  const auto unknown = std::make_shared<const Glance>();
+  for (const Waiter& waiter : late) waiter.done(unknown);
+}
+
+GlanceRef DatabaseGlance::last() const {
+  const std::lock_guard lock(mutex_);
+  return last_;
+}
+
+}  // namespace oasync
