@@ -124,20 +124,19 @@ void DefineTail(CLI::App* app, Options* options) {
   sub->add_option("--op", tail->ops, "Show only these: upsert, delete, truncate; repeatable, or separated by commas")
       ->type_name("OP")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"upsert", "delete", "truncate"}))
       ->group("Filters");
   sub->add_option("--key", tail->keys, "Show only document keys that fit the pattern (*, ?); repeatable: one of them")
       ->type_name("GLOB")
-      ->take_all()
-      ->expected(1)
+      ->allow_extra_args(false)
       ->group("Filters");
   sub->add_option(
          "--field", tail->fields,
          "Show only events whose payload has the value there: status=done, runtime_source.seq=7, status!=done; "
          "repeatable: all of them")
       ->type_name("PATH=VALUE")
-      ->take_all()
-      ->expected(1)
+      ->allow_extra_args(false)
       ->group("Filters");
   sub->add_flag("--json", tail->json, "One JSON object a line")->group(kOutputGroup);
   sub->add_option("--retries", tail->retries,
@@ -199,7 +198,8 @@ void DefineToken(CLI::App* app, Options* options) {
          "What the token opens: a topic, or a beginning of topics with a star (run:*); repeatable, or separated "
          "by commas. With a service key: all that the key may, if left out")
       ->type_name("SCOPE")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   sub->add_option("--ttl", source->claims.ttl_s, "Seconds that it is good for")
       ->type_name("SECONDS")
       ->check(CLI::Range(60, 900))
@@ -406,7 +406,10 @@ CommandLineResult ReadCommandLine(int argc, const char* const* argv) {
     app->exit(success, out, out);
     return {std::nullopt, kExitOk, out.str()};
   } catch (const CLI::Error& error) {
-    return {std::nullopt, kExitUsage, std::string(error.what()) + " (oa-sync --help)"};
+    const auto unknown = app->remaining();
+    std::string what = error.what();
+    if (app->get_subcommands().empty() && !unknown.empty()) what = unknown[0] + ": no such command or option";
+    return {std::nullopt, kExitUsage, what + " (oa-sync --help)"};
   }
   const CLI::App* doctor = app->get_subcommand("doctor");
   options.doctor.checks_server = doctor->count("--url") > 0;

@@ -289,19 +289,23 @@ void CheckSlotLimit(Context& c) {
 void CheckPartitions(Context& c) {
   const char* check = "database.partitions";
   const auto result = c.Ask(
-      "SELECT count(*) FILTER (WHERE upper > now()), count(*), coalesce(bool_or(lower <= now() AND "
-      "upper > now()), false) FROM " +
+      "SELECT count(*) FILTER (WHERE upper > now()), count(*), coalesce(bool_or(lower <= now() AND upper > now()), "
+      "false), min(lower) FILTER (WHERE lower > now()) FROM " +
       c.schema + ".sync_journal_partitions");
   if (!result.ok()) return c.CannotAsk(check, result);
   const std::string what = result.Text(1) + " partitions of the journal, " + result.Text(0) + " for now and later";
   if (result.IsTrue(2)) {
     c.findings.Ok(check, what);
+  } else if (result.Integer(0) > 0) {
+    c.findings.Warning(check,
+                       what + ", the first from " + result.Text(3) + " on: until then events go to the default one",
+                       "nothing, when the extension is new here or was restored: the default partition came first");
   } else {
-    c.findings.Problem(check, what + ", none for now: events go to the default partition",
+    c.findings.Problem(check, what + ": events go to the default one",
                        "SELECT " + c.schema + ".sync_maintain_partitions(), and see why the worker does not");
   }
-  const auto strays =
-      c.Ask("SELECT count(*) FROM (SELECT FROM ONLY " + c.schema + ".sync_stream_events_default LIMIT 100001) AS some");
+  const auto strays = c.Ask("SELECT count(*) FROM (SELECT FROM ONLY " + c.schema +
+                            ".sync_stream_events_default LIMIT 100001) AS strays");
   if (!strays.ok()) return c.CannotAsk("database.default_partition", strays);
   if (strays.Integer(0) == 0) return c.findings.Ok("database.default_partition", "empty");
   c.findings.Warning("database.default_partition",

@@ -46,7 +46,7 @@ OutputState Output::Sync() {
 
 bool Output::ReaderIsGone() const {
   pollfd look{fd_, 0, 0};
-  return poll(&look, 1, 0) == 1 && (look.revents & POLLERR) != 0;
+  return poll(&look, 1, 0) == 1 && (look.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 }  // namespace oasync::terminal

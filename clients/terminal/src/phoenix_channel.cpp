@@ -100,6 +100,7 @@ std::string TextMember(const Json& object, const char* name) {
 
 std::optional<uint64_t> ReadInteger(const Json& value) {
   if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer() && value.get<int64_t>() >= 0) return static_cast<uint64_t>(value.get<int64_t>());
   if (!value.is_string()) return std::nullopt;
   const auto& text = value.get_ref<const std::string&>();
   uint64_t number = 0;
