@@ -1,0 +1,76 @@
+// oa-sync: OA Sync from a terminal.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "bench_command.h"
+#include "command_line.h"
+#include "completion.h"
+#include "doctor_command.h"
+#include "exit_code.h"
+#include "manual.h"
+#include "snapshot_command.h"
+#include "status_command.h"
+#include "stop.h"
+#include "tail_command.h"
+#include "terminal.h"
+#include "token_command.h"
+
+namespace oasync::terminal {
+namespace {
+
+int PrintMade(const Options& options) {
+  Options unused;
+  const auto app = DefineCommandLine(&unused);
+  const std::string text = options.command == Command::kManual ? MakeManual(*app) : MakeCompletion(*app, options.shell);
+  return fputs(text.c_str(), stdout) < 0 || fflush(stdout) != 0 ? kExitLocalFile : kExitOk;
+}
+
+int Run(const Options& options) {
+  switch (options.command) {
+    case Command::kTail:
+      return RunTail(options.common, options.tail);
+    case Command::kStatus:
+      return RunStatus(options.common, options.status);
+    case Command::kSnapshot:
+      return RunSnapshot(options.common, options.snapshot);
+    case Command::kToken:
+      return RunToken(options.common, options.token);
+    case Command::kBench:
+      return RunBench(options.bench);
+    case Command::kDoctor:
+      return RunDoctor(options.common, options.doctor);
+    case Command::kCompletion:
+    case Command::kManual:
+      break;
+  }
+  return PrintMade(options);
+}
+
+int Main(int argc, char** argv) {
+  const CommandLineResult read = ReadCommandLine(argc, argv);
+  if (!read.options) {
+    if (read.exit_code == kExitOk) {
+      fputs(read.message.c_str(), stdout);
+    } else {
+      SayError(read.message);
+    }
+    return read.exit_code;
+  }
+  CatchSignals();
+  // libwebsockets would send WebSockets by it, without asking for which hosts, and HTTP here knows no proxies.
+  unsetenv("http_proxy");
+  return Run(*read.options);
+}
+
+}  // namespace
+}  // namespace oasync::terminal
+
+int main(int argc, char** argv) {
+  try {
+    return oasync::terminal::Main(argc, argv);
+  } catch (const std::exception& failure) {
+    fprintf(stderr, "oa-sync: %s\n", failure.what());
+    return oasync::terminal::kExitBadAnswer;
+  }
+}
