@@ -82,7 +82,7 @@ for (const version of released) {
       const epoch = ask(database, 'SELECT runtime.sync_current_epoch()');
       const before = ask(database, `SELECT * FROM runtime.sync_stream_events WHERE topic = 'docs' ORDER BY watermark`);
       await waitFor(() => ask(database, `SELECT next_watermark FROM runtime.sync_topic_sequences WHERE topic = 'docs'`) === '12',
-        { timeoutMs: 30_000, what: 'the new worker persists heads in the old table' });
+        { timeoutMs: 90_000, what: 'the new worker persists heads in the old table' });
       // Somebody who is in the middle of something, with everything cached.
       const writer = await cluster.connect(database);
       await writer.query(`INSERT INTO app.docs VALUES (11, 'as the update comes')`);
