@@ -33,7 +33,7 @@ help: ## explain the targets
 	@printf '\nVariables\n  %-18s %s\n  %-18s %s\n  %-18s %s\n  %-18s %s\n' \
 	  DURATION 'seconds that `make demo` runs (default: until Ctrl-C)' \
 	  JOBS 'parallel compile jobs (default: all cores)' \
-	  PREFIX 'where `make install` puts the fan-out (default: /usr/local)' \
+	  PREFIX 'where `make install` puts the programs (default: /usr/local)' \
 	  PG_CONFIG 'the PostgreSQL to build for (default: pg_config in PATH)'
 
 .PHONY: demo
@@ -56,7 +56,7 @@ deps: ## install what is needed: Debian packages (apt, sudo when not root) and n
 	@scripts/deps.sh
 
 .PHONY: all build
-all build: extension fanout ## build the extension and the fan-out
+all build: extension fanout ## build the extension, the fan-out and oa-sync
 
 .PHONY: extension
 extension:
@@ -78,9 +78,19 @@ console: sdk ## build the console (build/console)
 	npm run --silent build -w @openagents/sync-console
 
 .PHONY: install
-install: all ## install the extension into PostgreSQL, and the fan-out into PREFIX/bin
+install: all ## install the extension into PostgreSQL; the fan-out and oa-sync into PREFIX/bin, its manual and completions into PREFIX/share
 	$(SUDO) $(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
 	$(SUDO) install -D -m 755 build/fanout/oa-sync-fanout $(DESTDIR)$(PREFIX)/bin/oa-sync-fanout
+	$(SUDO) install -D -m 755 build/fanout/oa-sync $(DESTDIR)$(PREFIX)/bin/oa-sync
+	build/fanout/oa-sync man >build/fanout/oa-sync.1
+	$(SUDO) install -D -m 644 build/fanout/oa-sync.1 $(DESTDIR)$(PREFIX)/share/man/man1/oa-sync.1
+	$(call install-completion,bash,bash-completion/completions/oa-sync)
+	$(call install-completion,zsh,zsh/site-functions/_oa-sync)
+	$(call install-completion,fish,fish/vendor_completions.d/oa-sync.fish)
+
+# What the program says about itself: shell, place below PREFIX/share.
+install-completion = build/fanout/oa-sync completion $(1) >build/fanout/oa-sync.$(1) && \
+	  $(SUDO) install -D -m 644 build/fanout/oa-sync.$(1) $(DESTDIR)$(PREFIX)/share/$(2)
 
 $(PROTO_ES): proto/buf.gen.yaml proto/buf.yaml $(wildcard proto/openagents/sync/v1/*.proto) package-lock.json
 	cd proto && ../node_modules/.bin/buf generate
