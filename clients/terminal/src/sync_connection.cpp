@@ -12,7 +12,7 @@ using Kind = SyncEvent::Kind;
 
 constexpr int64_t kJoinWithinMs = 20000;
 constexpr int64_t kBeatMs = 20000;  // of the Phoenix heartbeat
-constexpr int64_t kMinSilenceMs = 10000;
+constexpr int64_t kMinSilenceMs = 2000;
 constexpr int64_t kMaxSilenceMs = 180000;
 constexpr int kExplainWithinMs = 5000;
 
