@@ -49,7 +49,8 @@ std::string Describe(const Json& error) {
 
 }  // namespace
 
-SyncConnection::SyncConnection(Endpoint endpoint, TlsOptions tls, size_t max_message_bytes, Follower* follower)
+SyncConnection::SyncConnection(const Endpoint& endpoint, const TlsOptions& tls, size_t max_message_bytes,
+                               Follower* follower)
     : endpoint_(endpoint), tls_(tls), follower_(follower), socket_(endpoint, tls, max_message_bytes) {}
 
 void SyncConnection::Start(const std::string& token) {
