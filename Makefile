@@ -35,7 +35,7 @@ help: ## explain the targets
 	@printf '\nVariables\n  %-18s %s\n  %-18s %s\n  %-18s %s\n  %-18s %s\n' \
 	  DURATION 'seconds that `make demo` runs (default: until Ctrl-C)' \
 	  JOBS 'parallel compile jobs (default: all cores)' \
-	  PREFIX 'where `make install` puts the fan-out (default: /usr/local)' \
+	  PREFIX 'where `make install` puts the programs (default: /usr/local)' \
 	  PG_CONFIG 'the PostgreSQL to build for (default: pg_config in PATH)'
 
 .PHONY: demo
@@ -46,7 +46,7 @@ demo: deps all install $(PROTO_ES) ## watch ordinary writes arrive in a stock ph
 check: deps all install $(PROTO_ES) ## build, install and run every test
 	@mkdir -p build; nice $(MAKE) --no-print-directory asan-build >build/asan-build.log 2>&1 & build=$$!; \
 	  trap 'kill $$build 2>/dev/null || true' EXIT; \
-	  $(MAKE) --no-print-directory check-pgtap check-unit check-wire check-integration; \
+	  $(MAKE) --no-print-directory check-pgtap check-unit check-terminal check-sdk check-wire check-browser check-integration; \
 	  echo "waiting for the sanitizer build, begun beside the tests"; \
 	  wait $$build || { cat build/asan-build.log; exit 1; }
 	@$(MAKE) --no-print-directory check-asan check-fuzz
@@ -58,7 +58,7 @@ deps: ## install what is needed: Debian packages (apt, sudo when not root) and n
 	@scripts/deps.sh
 
 .PHONY: all build
-all build: extension fanout ## build the extension and the fan-out
+all build: extension fanout ## build the extension, the fan-out and oa-sync
 
 .PHONY: extension
 extension:
@@ -80,10 +80,20 @@ console: sdk ## build the console (build/console)
 	npm run --silent build -w @openagents/sync-console
 
 .PHONY: install
-install: all ## install the extension into PostgreSQL, the fan-out into PREFIX/bin, the console (if it is built) beside it
+install: all ## install the extension into PostgreSQL; the fan-out and oa-sync into PREFIX/bin; console, manual, completions into PREFIX/share
 	$(SUDO) $(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
 	$(SUDO) install -D -m 755 build/fanout/oa-sync-fanout $(DESTDIR)$(PREFIX)/bin/oa-sync-fanout
-	@if test -f build/console/index.html; then $(install-console); fi
+	$(SUDO) install -D -m 755 build/fanout/oa-sync $(DESTDIR)$(PREFIX)/bin/oa-sync
+	build/fanout/oa-sync man >build/fanout/oa-sync.1
+	$(SUDO) install -D -m 644 build/fanout/oa-sync.1 $(DESTDIR)$(PREFIX)/share/man/man1/oa-sync.1
+	$(call install-completion,bash,bash-completion/completions/oa-sync)
+	$(call install-completion,zsh,zsh/site-functions/_oa-sync)
+	$(call install-completion,fish,fish/vendor_completions.d/oa-sync.fish)
+	@$(install-console)
+
+# What the program says about itself: shell, place below PREFIX/share.
+install-completion = build/fanout/oa-sync completion $(1) >build/fanout/oa-sync.$(1) && \
+	  $(SUDO) install -D -m 644 build/fanout/oa-sync.$(1) $(DESTDIR)$(PREFIX)/share/$(2)
 
 # Files of an earlier build have other names: they go first.
 install-console = console=$(DESTDIR)$(PREFIX)/share/oa-sync/console; $(SUDO) rm -rf "$$console"; \

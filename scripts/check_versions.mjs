@@ -18,8 +18,8 @@ for (const client of existsSync('clients') ? readdirSync('clients') : []) {
   const file = `clients/${client}/package.json`;
   if (existsSync(file)) stated.push([file, json(file).version]);
 }
-const binary = 'build/fanout/oa-sync-fanout';
-if (existsSync(binary)) {
+for (const binary of ['build/fanout/oa-sync-fanout', 'build/fanout/oa-sync']) {
+  if (!existsSync(binary)) continue;
   const answer = execFileSync(binary, ['--version'], { encoding: 'utf8' });
   stated.push([`${binary} --version`, /\d+\.\d+\.\d+/.exec(answer)?.[0]]);
 }

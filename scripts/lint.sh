@@ -19,7 +19,7 @@ tidy() {
 cppcheck_() {
   cppcheck --quiet --std=c++20 --library=googletest --language=c++ --inline-suppr --error-exitcode=1 -j "$jobs" \
     --enable=warning,performance,portability --suppressions-list=.cppcheck-suppressions \
-    -Iextension/src -Ifanout/src clients extension fanout
+    -Iextension/src -Ifanout/src -Iclients/terminal/src clients extension fanout
 }
 
 types() {

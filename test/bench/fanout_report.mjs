@@ -47,7 +47,7 @@ export function fanoutSection({ options, result }) {
   let text = `## Delivery
 
 The whole fan-out (Phoenix framing, JSON, counters) fed by commits in PostgreSQL, on one core; PostgreSQL, the subscribers
-(\`test/bench/ws_load.cpp\`) and the driver have the other. The bare server (\`test/bench/bare_server.cpp\`) is an epoll loop that
+(\`oa-sync bench\`) and the driver have the other. The bare server (\`test/bench/bare_server.cpp\`) is an epoll loop that
 sends ready frames and does nothing else; it is driven in the same way, in turns, ${options.rounds} rounds of ${options.seconds} s. What is
 compared is deliveries for each second of the server's CPU (all its threads), because on two cores the commits and the
 subscribers decide the rate by the clock, which stands beside it.

@@ -1,4 +1,4 @@
-// Many subscribers (ws_load.cpp), and the bare server they can be attached to (bare_server.cpp).
+// Many subscribers (`oa-sync bench`), and the bare server they can be attached to (bare_server.cpp).
 import { loadCores, serverCores } from './cores.mjs';
 import { LineProcess } from './line_process.mjs';
 import { bareServerProgram, loadProgram } from './programs.mjs';
@@ -11,7 +11,7 @@ import { bareServerProgram, loadProgram } from './programs.mjs';
 
 export class Load extends LineProcess {
   /**
-   * Subscribers that are all subscribed. See ws_load.cpp for the script.
+   * Subscribers that are all subscribed. See clients/terminal/src/load_script.h for the script.
    * @param {{host: string, port: number}} server @param {Record<string, string | number>} script @param {number} [timeoutMs]
    */
   static async attach(server, script, timeoutMs = 60_000) {
@@ -22,7 +22,7 @@ export class Load extends LineProcess {
 
   /** Does not wait; the first line will be `ready`. @param {{host: string, port: number}} server @param {Record<string, string | number>} script */
   static begin(server, script) {
-    const load = new Load(loadProgram(), [server.host, String(server.port)], loadCores);
+    const load = new Load(loadProgram, ['bench', '--script', `${server.host}:${server.port}`], loadCores);
     load.write(`${Object.entries(script).map(([name, value]) => `${name}=${value}\n`).join('')}\n`);
     return load;
   }

@@ -1,4 +1,4 @@
-// Small C and C++ programs that the benches need, compiled when they are older than their source.
+// Programs that the benches need: small ones in C and C++, compiled when they are older than their source, and oa-sync.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { root } from '../harness/index.mjs';
@@ -29,8 +29,8 @@ export const fsyncDelayLibrary = () => compile('fsync_delay.c', 'fsync_delay.so'
 /** The many subscribers. */
 export const receiverProgram = () => compile('receiver.c', 'receiver', []);
 
-/** The many subscribers of the fan-out bench. */
-export const loadProgram = () => compile('ws_load.cpp', 'ws_load', []);
+/** The many subscribers of the fan-out bench: `oa-sync bench`, of the ordinary build whatever fan-out is measured. */
+export const loadProgram = `${root}/build/fanout/oa-sync`;
 
 /** What delivery is compared with. */
 export const bareServerProgram = () => compile('bare_server.cpp', 'bare_server', []);

@@ -152,6 +152,18 @@ test('a gap is asked about from the cursor, and nothing behind it is printed bef
   assert.deepEqual(asked, [{ topics: ['t'], resume_after: [{ topic: 't', watermark: 2, epoch: 1 }] }]);
 });
 
+test('connections that die without a word: half closed, cut, silent', async () => {
+  for (const end of [(/** @type {any} */ tcp) => tcp.end(), (/** @type {any} */ tcp) => tcp.destroy(), (/** @type {any} */ tcp) => tcp.resetAndDestroy?.() ?? tcp.destroy()]) {
+    const ended = await tail(await fake((socket, message) => socket.send(joined(message), () => end(/** @type {any} */ (socket)._socket))));
+    assert.equal(ended.code, 6, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  }
+  const silent = await tail(await fake((socket, message) => {
+    if (message[3] === 'phx_join') socket.send(joined(message, { heartbeat_interval_ms: 100 }));
+  }));
+  assert.equal(silent.code, 6, silent.stderr);
+  assert.match(silent.stderr, /nothing was heard of the server/);
+});
+
 test('what is no WebSocket server', async () => {
   const http = await listening(createServer((_, response) => response.writeHead(200).end('hello')));
   const wrong = await tail(http);

@@ -100,6 +100,27 @@ test('piped output is plain, --color=always is not, and nothing in a payload rea
   assert.doesNotMatch(forced.stdout, /\u001b/);
 });
 
+test('on a terminal: colours, unless NO_COLOR is set; long replays show how far they are', async () => {
+  const topic = 'tail.terminal';
+  await stand.insert(topic, 2000, { body: 'c1 \u009b' });
+  const quoted = (/** @type {string[]} */ args) => [binary, 'tail', ...server, '--no-follow', ...args, topic].map((word) => `'${word}'`).join(' ');
+  // script(1) gives the program a terminal.
+  const onTerminal = (/** @type {string} */ command, env = {}) =>
+    spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', input: '', timeout: 20_000, env: { ...process.env, TERM: 'xterm', NO_COLOR: '', ...env } }).stdout;
+  assert.match(onTerminal(quoted(['--count', '1'])), /\u001b\[32mupsert\u001b\[0m/);
+  assert.doesNotMatch(onTerminal(quoted(['--count', '1']), { NO_COLOR: '1' }), /\u001b\[\d+m/);
+  assert.doesNotMatch(onTerminal(quoted(['--count', '1']), { TERM: 'dumb' }), /\u001b/);
+  // JSON that is shown is escaped inside its strings, which are the same strings.
+  const json = onTerminal(quoted(['--count', '1', '--json', '--quiet']));
+  assert.doesNotMatch(json, /\u009b/);
+  assert.equal(JSON.parse(json).payload.body, 'c1 \u009b');
+  const file = `${dir}/replayed`;
+  const progress = onTerminal(`${quoted([])} > ${file}`);
+  assert.match(progress, /\r\u001b\[K +\d+ % {2}\d+ events, \d+ to go, \d+\/s/);
+  assert.match(progress, /\r\u001b\[K$/, 'and it goes away');
+  assert.equal(readFileSync(file, 'utf8').split('\n').length - 1, 2000);
+});
+
 test('killed at any moment, it repeats and never loses', async () => {
   const topic = 'tail.kill';
   const file = `${dir}/kill`;

@@ -300,7 +300,7 @@ std::string TakeTail(TailOptions* tail) {
 
 std::string TakeBench(BenchOptions* bench) {
   if (bench->script.empty() == bench->topic.empty()) return "bench: name a TOPIC, or --script HOST:PORT";
-  const std::string error = TakeUrl("--url", bench->server.url, &bench->server.endpoint);
+  std::string error = TakeUrl("--url", bench->server.url, &bench->server.endpoint);
   if (!error.empty() || !bench->script.empty()) return error;
   if (bench->server.endpoint.tls) return "--url: bench speaks ws:// only";
   std::string scope = bench->topic;

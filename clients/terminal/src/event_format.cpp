@@ -51,7 +51,7 @@ std::string FormatTime(int64_t unix_us) {
   return text.data();
 }
 
-std::string EventFormat::Line(std::string json) const { return for_terminal_ ? EscapeForTerminal(json) : json; }
+std::string EventFormat::Line(const std::string& json) const { return for_terminal_ ? EscapeForTerminal(json) : json; }
 
 std::string EventFormat::Update(const wire::Update& update) const {
   if (json_) return Line(UpdateToJson(ViewOf(update)));

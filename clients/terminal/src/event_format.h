@@ -34,7 +34,7 @@ class EventFormat {
   std::string Resync(const std::string& topic, const std::string& reason, const Cursor& cursor) const;
 
  private:
-  std::string Line(std::string json) const;
+  std::string Line(const std::string& json) const;
 
   const bool json_;
   const bool for_terminal_;

@@ -21,11 +21,17 @@ struct Finding {
 
 class Findings {
  public:
-  void Ok(std::string check, std::string what) { Add(Verdict::kOk, check, what, {}); }
-  void Warning(std::string check, std::string what, std::string todo) { Add(Verdict::kWarning, check, what, todo); }
-  void Problem(std::string check, std::string what, std::string todo) { Add(Verdict::kProblem, check, what, todo); }
+  void Ok(const std::string& check, const std::string& what) { Add(Verdict::kOk, check, what, {}); }
+  void Warning(const std::string& check, const std::string& what, const std::string& todo) {
+    Add(Verdict::kWarning, check, what, todo);
+  }
+  void Problem(const std::string& check, const std::string& what, const std::string& todo) {
+    Add(Verdict::kProblem, check, what, todo);
+  }
   // Could not be looked at; not a problem by itself.
-  void Skipped(std::string check, std::string what, std::string todo) { Add(Verdict::kSkipped, check, what, todo); }
+  void Skipped(const std::string& check, const std::string& what, const std::string& todo) {
+    Add(Verdict::kSkipped, check, what, todo);
+  }
 
   const std::vector<Finding>& all() const { return all_; }
   size_t Count(Verdict verdict) const;

@@ -16,7 +16,7 @@ std::string Format(const Endpoint& endpoint, const HttpRequest& request) {
   bool has_connection = false;
   for (const auto& [name, value] : request.headers) {
     has_connection = has_connection || name == "Connection";
-    text += name + ": " + value + "\r\n";
+    text.append(name).append(": ").append(value).append("\r\n");
   }
   if (!has_connection) text += "Connection: close\r\n";
   if (!request.body.empty()) text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";

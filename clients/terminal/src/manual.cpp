@@ -64,7 +64,8 @@ says otherwise, when the first is set or the second is dumb.
 .Sh FILES
 A cursor file is JSON:
 .Pp
-.Dl {"version":1,"cursors":[{"topic":"run:42:events","epoch":1795377600000000,"watermark":41}]}
+.Dl {"version":1,"cursors":[
+.Dl \&  {"topic":"run:42:events","epoch":1795377600000000,"watermark":41}]}
 .Pp
 Beside it stands FILE.lock, which a process locks that uses it.
 It is replaced by renaming FILE.new.
@@ -105,19 +106,20 @@ Ended by signal n: 130 after Ctrl-C, 143 after SIGTERM.
 .Sh EXAMPLES
 Follow two topics on a terminal:
 .Pp
-.Dl oa-sync tail --keyring keyring.json runtime.run_summaries run:42:events
+.Dl oa-sync tail --keyring keyring.json run:42:events run:43:events
 .Pp
 Feed a program, over restarts of everything:
 .Pp
-.Dl oa-sync tail --json --cursor run.cursor --token-file token --resync runtime.run_summaries | ./consume
+.Dl oa-sync tail --json --cursor run.cursor --resync \(rs
+.Dl \&  --token-file token runtime.run_summaries | ./consume
 .Pp
 What failed in the last ten minutes:
 .Pp
-.Dl oa-sync tail --no-follow --since 10m --field status=failed runtime.run_summaries
+.Dl oa-sync tail --no-follow --since 10m --field status=failed run:42:events
 .Pp
 What is wrong:
 .Pp
-.Dl oa-sync doctor --database 'host=db1 dbname=app user=sync_reader' --url ws://fan1:4400/socket
+.Dl oa-sync doctor --database 'host=db1 dbname=app' --url ws://fan1:4400/socket
 .Sh SEE ALSO
 docs/clients/terminal.md, docs/operations/http.md and docs/protocol/OA_SYNC_WS_MAPPING.md of OA Sync.
 )";

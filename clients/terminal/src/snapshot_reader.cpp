@@ -132,7 +132,7 @@ RequestResult SnapshotReader::Read(const std::string& topic, int limit,
   for (;;) {
     HttpResponse response;
     const bool is_first = page_token.empty();
-    const RequestResult result =
+    RequestResult result =
         Ask(path + (page_token.empty() ? "" : "&page_token=" + PercentEncode(page_token)), &response);
     if (response.status == 410 && beginnings < kMaxBeginnings) {
       ++beginnings;

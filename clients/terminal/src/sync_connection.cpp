@@ -12,7 +12,7 @@ using Kind = SyncEvent::Kind;
 
 constexpr int64_t kJoinWithinMs = 20000;
 constexpr int64_t kBeatMs = 20000;  // of the Phoenix heartbeat
-constexpr int64_t kMinSilenceMs = 10000;
+constexpr int64_t kMinSilenceMs = 2000;
 constexpr int64_t kMaxSilenceMs = 180000;
 constexpr int kExplainWithinMs = 5000;
 
@@ -49,7 +49,8 @@ std::string Describe(const Json& error) {
 
 }  // namespace
 
-SyncConnection::SyncConnection(Endpoint endpoint, TlsOptions tls, size_t max_message_bytes, Follower* follower)
+SyncConnection::SyncConnection(const Endpoint& endpoint, const TlsOptions& tls, size_t max_message_bytes,
+                               Follower* follower)
     : endpoint_(endpoint), tls_(tls), follower_(follower), socket_(endpoint, tls, max_message_bytes) {}
 
 void SyncConnection::Start(const std::string& token) {

@@ -47,7 +47,7 @@ struct Advice {
 
 class SyncConnection {
  public:
-  SyncConnection(Endpoint endpoint, TlsOptions tls, size_t max_message_bytes, Follower* follower);
+  SyncConnection(const Endpoint& endpoint, const TlsOptions& tls, size_t max_message_bytes, Follower* follower);
 
   // Begins; Next() brings kJoined or what came in between.
   void Start(const std::string& token);

@@ -33,6 +33,11 @@ const char* Sequence(Colour colour) {
   return "";
 }
 
+bool UnderstandsSequences() {
+  const char* term = getenv("TERM");
+  return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+}
+
 void WriteLine(std::string_view text) { fprintf(stderr, "oa-sync: %s\n", EscapeForTerminal(text).c_str()); }
 
 }  // namespace
@@ -47,10 +52,8 @@ bool IsTerminal(int fd) { return isatty(fd) == 1; }
 bool WantsColour(ColourMode mode, int fd) {
   if (mode != ColourMode::kAuto) return mode == ColourMode::kAlways;
   const char* no_colour = getenv("NO_COLOR");
-  const char* term = getenv("TERM");
   if (no_colour != nullptr && *no_colour != '\0') return false;
-  if (term == nullptr || *term == '\0' || std::string_view(term) == "dumb") return false;
-  return IsTerminal(fd);
+  return UnderstandsSequences() && IsTerminal(fd);
 }
 
 int TerminalWidth(int fd) {
@@ -69,7 +72,7 @@ void Notices::Mention(std::string_view text) {
   if (verbose_) Say(text);
 }
 
-bool Notices::shows_progress() const { return !quiet_ && IsTerminal(STDERR_FILENO); }
+bool Notices::shows_progress() const { return !quiet_ && UnderstandsSequences() && IsTerminal(STDERR_FILENO); }
 
 void Notices::Progress(std::string_view text) {
   if (!shows_progress()) return;

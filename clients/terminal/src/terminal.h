@@ -39,7 +39,8 @@ class Notices {
 
   void Say(std::string_view text);      // unless --quiet
   void Mention(std::string_view text);  // with --verbose only
-  // One line that is written over by the next; only when stderr is a terminal.
+  // One line that is written over by the next; only when stderr is a terminal that
+  // understands that.
   void Progress(std::string_view text);
   // Takes the line of Progress away.
   void ClearProgress();

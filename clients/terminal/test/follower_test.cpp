@@ -7,7 +7,7 @@ namespace {
 
 constexpr uint64_t kEpoch = 1795377600000000;
 
-UpdateBatch Batch(const std::string& topic, uint64_t after, uint64_t through, std::vector<uint64_t> watermarks) {
+UpdateBatch Batch(const std::string& topic, uint64_t after, uint64_t through, const std::vector<uint64_t>& watermarks) {
   UpdateBatch batch;
   batch.set_after_watermark(after);
   batch.set_through_watermark(through);
