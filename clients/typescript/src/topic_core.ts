@@ -11,7 +11,8 @@ import { sleep } from './sleep.js';
 import type { SyncStore } from './stores/store.js';
 import { type Cursor, type HeldDocument, TopicState } from './topic_state.js';
 import type { StaleInfo, SyncDocument, SyncStatus, SyncUpdate, TopicEvents, TopicOptions } from './types.js';
-import { hashOf, nullHash, type WireBatch, type WireUpdate } from './wire.js';
+import { hashOf, nullHash } from './hash.js';
+import { type WireBatch, type WireUpdate } from './wire.js';
 
 /**
  * loading: from the store. waiting: for documents or a place to begin from, over HTTP. ready: to be subscribed.

@@ -17,6 +17,8 @@ const quick: Flags = { 'reconnect-backoff-base-ms': 20, 'reconnect-backoff-jitte
 export class Wire {
   readonly sockets = new Set<WebSocket>();
   opened = 0;
+  /** Frames that were heard. */
+  heard = 0;
   /** Frames of the server that are heard before the next one, and the connection with it, is lost. */
   cutAfter: number | undefined;
   /** Frames that are sent before the connection is lost. */
@@ -39,6 +41,7 @@ export class Wire {
           this.terminate();
           return false;
         }
+        if (event === 'message') wire.heard++;
         return super.emit(event, ...args);
       }
 
