@@ -116,10 +116,39 @@ test('a source that does not start: what was shown stays, and the way back is op
   lane.setMode('on');
   await lane.settled();
   expect([lane.mode, lane.shown, earlier.running, errors]).toEqual(['on', 'earlier', 1, ['it does not start']]);
+  // Asked for again, it is tried again.
+  sync.failing = false;
+  lane.setMode('on');
+  await lane.settled();
+  expect([lane.shown, earlier.running, sync.running]).toEqual(['sync', 0, 1]);
   lane.setMode('off');
   await lane.settled();
   expect([lane.shown, earlier.running]).toEqual(['earlier', 1]);
   await lane.close();
+});
+
+test('a source that never gets anywhere does not keep the lane from being turned', async () => {
+  const clients: TestClient[] = [];
+  const nowhere = topicSource({ topic: 'lane.nowhere', client: () => {
+    clients.push(stand.client({ url: 'ws://127.0.0.1:9/socket' }));
+    return clients.at(-1)!;
+  } });
+  const { lane, earlier } = laneOf('on', { sync: () => nowhere });
+  const errors: unknown[] = [];
+  lane.on('error', (error) => errors.push(error));
+  await waitFor(() => clients.length === 1);
+  lane.setMode('off');
+  await lane.settled();
+  expect([lane.shown, earlier.running, clients[0]?.status]).toEqual(['earlier', 1, 'closed']);
+  // Beside an earlier source that works it harms nothing.
+  lane.setMode('shadow');
+  await lane.settled();
+  expect([lane.shown, lane.report().comparingSince]).toEqual(['earlier', null]);
+  lane.setMode('on');
+  lane.setMode('off');
+  await lane.settled();
+  await lane.close();
+  expect([errors, clients.every((client) => client.status === 'closed')]).toEqual([[], true]);
 });
 
 test('a flag that tells when it is turned; one that has no answer is off', async () => {
@@ -233,7 +262,7 @@ test('with a topic: off has no connection, shadow agrees with the table, on show
   await lane.settled();
   expect(made).toEqual([]);
   lane.setMode('shadow');
-  await lane.settled();
+  await waitFor(() => lane.report().comparingSince !== null);
   expect([made.length, made[0]?.wire.opened]).toEqual([1, 1]);
   await stand.query(`UPDATE app.items SET body = 'y', version = 2 WHERE topic = 'lane' AND id = 2`);
   await load();
