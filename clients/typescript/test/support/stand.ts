@@ -35,13 +35,18 @@ export class Wire {
         this.on('close', () => wire.sockets.delete(this));
       }
 
+      /** Frames that were read with the one that is lost are lost too. */
+      #isCut = false;
+
       override emit(event: string | symbol, ...args: unknown[]): boolean {
-        if (event === 'message' && wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
+        if (event !== 'message') return super.emit(event, ...args);
+        if (wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
           wire.cutAfter = undefined;
+          this.#isCut = true;
           this.terminate();
-          return false;
         }
-        if (event === 'message') wire.heard++;
+        if (this.#isCut) return false;
+        wire.heard++;
         return super.emit(event, ...args);
       }
 
