@@ -57,6 +57,7 @@ export class SyncClient {
   #isWaiting = false;
   #isDenied = false;
   #refusals = 0;
+  /** In the time of performance.now(), which no clock turns back. */
   #joinedAt = 0;
   /** Ends the wait, or the attempt, that is under way. */
   #attempt = new AbortController();
@@ -353,7 +354,7 @@ export class SyncClient {
 
   async #closed(how: { wasOpen: boolean; code: number; reason: string }): Promise<void> {
     this.#log('disconnected', { code: how.code, reason: how.reason });
-    if (this.#isJoined && this.#host.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
+    if (this.#isJoined && performance.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
     this.#offline();
     if (!this.#isWanted) return;
     const { signal } = this.#attempt;
@@ -425,7 +426,7 @@ export class SyncClient {
     this.#wasOnline = true;
     this.#refusals = 0;
     this.#error = null;
-    this.#joinedAt = this.#host.now();
+    this.#joinedAt = performance.now();
     this.#tokens.accepted();
     this.#adviseBackoff(reply.reconnect_backoff_ms);
     this.#renewal.joined();
