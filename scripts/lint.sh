@@ -23,7 +23,7 @@ cppcheck_() {
 }
 
 types() {
-  "$bin/tsc" --noEmit
+  "$bin/tsc" --noEmit && "$bin/tsc" -p clients/typescript
 }
 
 shell() {

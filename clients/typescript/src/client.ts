@@ -1,17 +1,20 @@
 // The client: one connection, its token, and the topics that share it.
 import { Backoff } from './backoff.js';
-import { Connection, NoReply, Refusal } from './connection.js';
+import { Connection, Refusal } from './connection.js';
 import { Emitter } from './emitter.js';
-import { SyncError, messageOf, type SyncErrorCode } from './errors.js';
+import { SyncError, messageOf } from './errors.js';
 import { HttpApi } from './http.js';
-import { readInteger, toWire } from './integers.js';
+import { isObject, knownCode, textOf } from './replies.js';
 import { sleep } from './sleep.js';
 import { memoryStore } from './stores/memory.js';
 import type { SyncStore } from './stores/store.js';
 import { Document } from './document.js';
+import { Subscriptions } from './subscriptions.js';
+import { TokenRenewal } from './token_renewal.js';
 import { Tokens } from './tokens.js';
-import { TopicCore, type TopicHost } from './topic_core.js';
+import { TopicCore } from './topic_core.js';
 import { TopicHandle } from './topic_handle.js';
+import type { TopicHost } from './topic_host.js';
 import type { BackoffOptions, ClientEvents, FetchLike, SyncClientOptions, SyncDocument, SyncStatus, SyncTopic, TopicOptions,
   WebSocketConstructor } from './types.js';
 
@@ -19,13 +22,14 @@ import type { BackoffOptions, ClientEvents, FetchLike, SyncClientOptions, SyncDo
 const deniedAfter = 2;
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 5000;
-/** A topic that is not live after this long, though nothing comes, asks the server where it is. */
-const nudgeMs = 1000;
-
-/** Tokens are not replaced more often than this. */
-const leastTokenMs = 1000;
 
 const topicPattern = /^[A-Za-z0-9_.:/-]{1,160}$/;
+
+/** What of browsers' events is used where there are some. */
+interface EventSource {
+  addEventListener(event: string, listener: () => void): void;
+  removeEventListener(event: string, listener: () => void): void;
+}
 
 const gateCodes = new Set(['invalid_client_build', 'unsupported_protocol_version', 'unsupported_schema_version',
   'upgrade_required', 'unsupported_client_build']);
@@ -39,7 +43,8 @@ export class SyncClient {
   readonly #connection: Connection;
   readonly #backoff: Backoff;
   readonly #events: Emitter<ClientEvents>;
-  readonly #topics = new Map<string, TopicCore>();
+  readonly #subscriptions: Subscriptions;
+  readonly #renewal: TokenRenewal;
   readonly #host: TopicHost;
   #backoffOptions: Partial<BackoffOptions>;
   #status: SyncStatus = 'idle';
@@ -49,20 +54,17 @@ export class SyncClient {
   #isClosed = false;
   #wasOnline = false;
   #isJoined = false;
+  /** Between two tries to connect. */
+  #isWaiting = false;
   #isDenied = false;
   #refusals = 0;
+  /** In the time of performance.now(), which no clock turns back. */
   #joinedAt = 0;
-  /** The join subscribed with topics was refused as a whole: subscribe one by one. */
-  #oneByOne = false;
   /** Ends the wait, or the attempt, that is under way. */
   #attempt = new AbortController();
-  #tokenTimer: ReturnType<typeof setTimeout> | undefined;
-  #nudgeTimer: ReturnType<typeof setTimeout> | undefined;
-  #reauthenticating = false;
-  /** When the provider was asked last. */
-  #askedAt = 0;
-  #reconcileQueued = false;
   #onlineWaiters = new Set<() => void>();
+  /** Topics that were released, and are being stored. */
+  readonly #closing = new Map<string, Promise<void>>();
 
   constructor(options: SyncClientOptions) {
     const transport = options.transport ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
@@ -89,15 +91,31 @@ export class SyncClient {
     this.#connection = new Connection(options.url, transport, {
       opened: () => void this.#join(),
       closed: (how) => void this.#closed(how),
-      batch: (batch) => this.#topics.get(batch.topic)?.batch(batch),
+      batch: (batch) => this.#subscriptions.topics.get(batch.topic)?.batch(batch),
       unreadable: (error) => {
         this.#failed(error);
         this.#connection.fail('a frame that cannot be read');
       },
       notice: (payload) => this.#notice(payload),
-      heartbeat: (payload) => this.#heartbeat(payload),
+      heartbeat: (payload) => this.#subscriptions.heartbeat(payload),
     });
     this.#host = this.#makeHost();
+    this.#subscriptions = this.#makeSubscriptions();
+    this.#renewal = new TokenRenewal(this.#tokens, this.#connection, {
+      renewed: (allowedTopics) => {
+        this.#refusals = 0;
+        this.#events.emit('reauthenticated');
+        this.#subscriptions.unblock(allowedTopics);
+      },
+      refused: (reason) => {
+        // Without another token the server closes the socket when its time is over; a connection of its own may take it.
+        this.#refused(reason);
+        this.#connection.fail('the token was refused');
+      },
+      failed: (error) => this.#failed(error),
+    });
+    // Where the platform tells, there is no need to wait.
+    (globalThis as Partial<EventSource>).addEventListener?.('online', this.#networkIsBack);
   }
 
   /** Of the client and all its topics together. */
@@ -129,6 +147,7 @@ export class SyncClient {
   /** Ends the connection. Subscriptions stay, and go on with the next `connect()`. */
   disconnect(): void {
     this.#isWanted = false;
+    this.#isWaiting = false;
     this.#isDenied = false;
     this.#wasOnline = false;
     this.#attempt.abort();
@@ -141,10 +160,11 @@ export class SyncClient {
     if (this.#isClosed) return;
     this.disconnect();
     this.#isClosed = true;
-    const topics = [...this.#topics.values()];
-    this.#topics.clear();
-    await Promise.all(topics.map((topic) => topic.close()));
+    const topics = [...this.#subscriptions.topics.values()];
+    this.#subscriptions.topics.clear();
+    await Promise.all([...topics.map((topic) => topic.close()), ...this.#closing.values()]);
     await this.#store.close?.();
+    (globalThis as Partial<EventSource>).removeEventListener?.('online', this.#networkIsBack);
     this.#update();
     this.#events.clear();
   }
@@ -158,7 +178,7 @@ export class SyncClient {
     if (!topicPattern.test(name)) {
       throw new SyncError('invalid_argument', `${JSON.stringify(name)} is no topic: 1 to 160 of A-Z a-z 0-9 _ . : / -`);
     }
-    let core = this.#topics.get(name);
+    let core = this.#subscriptions.topics.get(name);
     if (core) {
       for (const key of ['documents', 'onStale', 'start'] as const) {
         if (options[key] !== undefined && options[key] !== core.options[key]) {
@@ -171,8 +191,8 @@ export class SyncClient {
       core = new TopicCore(this.#host, name, {
         documents, onStale: options.onStale ?? (documents ? 'resync' : 'notify'),
         start: options.start ?? (documents ? 'snapshot' : 'floor'),
-      });
-      this.#topics.set(name, core);
+      }, this.#closing.get(name));
+      this.#subscriptions.topics.set(name, core);
     }
     core.holds++;
     const held = core;
@@ -217,12 +237,24 @@ export class SyncClient {
       newBackoff: () => client.#newBackoff(),
       parse: (text) => client.#parse(text),
       online: (signal) => client.#online(signal),
-      reconcile: () => client.#reconcile(),
-      unsubscribe: (topic) => client.#unsubscribe(topic),
+      reconcile: () => client.#subscriptions.reconcile(),
+      unsubscribe: (topic) => client.#subscriptions.unsubscribe(topic),
       topicChanged: () => client.#update(),
       log: (message, details) => client.#log(message, details),
       failed: (error) => client.#failed(error),
     };
+  }
+
+  #makeSubscriptions(): Subscriptions {
+    const client = this;
+    return new Subscriptions({
+      connection: this.#connection,
+      replayBatchSize: this.#options.replayBatchSize,
+      get isJoined() { return client.#isJoined; },
+      get signal() { return client.#attempt.signal; },
+      newBackoff: () => client.#newBackoff(),
+      failed: (error) => client.#failed(error),
+    });
   }
 
   #newBackoff(): Backoff {
@@ -272,7 +304,7 @@ export class SyncClient {
   #statusNow(): SyncStatus {
     const connection = this.#connectionStatus();
     if (connection !== 'live') return connection;
-    const phases = [...this.#topics.values()].map((topic) => topic.status);
+    const phases = [...this.#subscriptions.topics.values()].map((topic) => topic.status);
     for (const status of ['denied', 'stale', 'catching_up'] as const) if (phases.includes(status)) return status;
     return 'live';
   }
@@ -284,7 +316,7 @@ export class SyncClient {
   }
 
   #changed(): void {
-    for (const topic of [...this.#topics.values()]) topic.hostChanged();
+    for (const topic of [...this.#subscriptions.topics.values()]) topic.hostChanged();
     this.#update();
   }
 
@@ -296,10 +328,11 @@ export class SyncClient {
     const { signal } = (this.#attempt = new AbortController());
     this.#changed();
     this.#log('connecting', { inMs: Math.round(wait) });
+    this.#isWaiting = true;
     await sleep(wait, signal);
     if (signal.aborted) return;
+    this.#isWaiting = false;
     let token;
-    this.#askedAt = this.#host.now();
     try {
       token = await this.#tokens.ask('connect');
     } catch (error) {
@@ -311,17 +344,20 @@ export class SyncClient {
     if (!signal.aborted) this.#connection.open(token);
   }
 
+  readonly #networkIsBack = (): void => {
+    if (this.#isWaiting && !this.#isDenied) void this.#connect(0);
+  };
+
   #offline(): void {
     this.#isJoined = false;
-    clearTimeout(this.#tokenTimer);
-    clearTimeout(this.#nudgeTimer);
-    for (const topic of this.#topics.values()) topic.disconnected();
+    this.#renewal.stop();
+    this.#subscriptions.offline();
     this.#changed();
   }
 
   async #closed(how: { wasOpen: boolean; code: number; reason: string }): Promise<void> {
     this.#log('disconnected', { code: how.code, reason: how.reason });
-    if (this.#isJoined && this.#host.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
+    if (this.#isJoined && performance.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
     this.#offline();
     if (!this.#isWanted) return;
     const { signal } = this.#attempt;
@@ -377,8 +413,8 @@ export class SyncClient {
     let asked: TopicCore[] = [];
     try {
       await this.#connection.join(() => {
-        asked = this.#oneByOne ? [] : this.#ready();
-        return { ...this.#joinParams(), ...this.#subscribeParams(asked) };
+        asked = this.#subscriptions.forJoin();
+        return { ...this.#joinParams(), ...this.#subscriptions.params(asked) };
       }, (reply) => {
         if (!signal.aborted) this.#joined(reply, asked);
       });
@@ -393,18 +429,14 @@ export class SyncClient {
     this.#wasOnline = true;
     this.#refusals = 0;
     this.#error = null;
-    this.#joinedAt = this.#host.now();
+    this.#joinedAt = performance.now();
     this.#tokens.accepted();
     this.#adviseBackoff(reply.reconnect_backoff_ms);
-    this.#scheduleToken(this.#tokens.replaceInMs());
-    const subscribed = asked.filter((topic) => topic.phase === 'ready' && !topic.isClosed);
-    for (const topic of subscribed) topic.subscribing();
-    this.#accepted(reply, subscribed);
+    this.#renewal.joined();
+    this.#subscriptions.joined(reply, asked);
     for (const done of [...this.#onlineWaiters]) done();
-    this.#unblock(reply.allowed_topics);
     this.#changed();
-    this.#reconcile();
-    this.#scheduleNudge();
+    this.#subscriptions.reconcile();
   }
 
   #joinParams(): Record<string, unknown> {
@@ -421,11 +453,7 @@ export class SyncClient {
     if (!(error instanceof Refusal)) return this.#connection.fail(messageOf(error));
     const { response } = error;
     const code = String(response.code ?? '');
-    if (code === 'forbidden_topic' && this.#forbid(response) > 0) return void this.#join();
-    if (code === 'bad_subscription' && asked.length > 0) {
-      this.#oneByOne = true;
-      return void this.#join();
-    }
+    if (this.#subscriptions.canJoinAfter(error, asked)) return void this.#join();
     if (gateCodes.has(code)) {
       const refusal = new SyncError('incompatible_client', `the server does not take this client: ${code}`, { reason: code, details: response });
       this.#failed(refusal);
@@ -450,155 +478,20 @@ export class SyncClient {
     if (typeof jitter === 'number' && jitter >= 0) this.#backoffOptions.jitterMs = this.#backoff.options.jitterMs = jitter;
   }
 
-  // --- Subscribing.
-
-  #ready(): TopicCore[] {
-    return [...this.#topics.values()].filter((topic) => topic.phase === 'ready');
-  }
-
-  #subscribeParams(topics: TopicCore[]): Record<string, unknown> {
-    if (topics.length === 0) return {};
-    const resume_after = topics.flatMap((topic) => {
-      const cursor = topic.resumeAfter();
-      return cursor ? [{ topic: topic.name, watermark: cursor.watermark, epoch: toWire(cursor.epoch) }] : [];
-    });
-    const { replayBatchSize } = this.#options;
-    return { topics: topics.map((topic) => topic.name), resume_after,
-      ...(replayBatchSize === undefined ? {} : { replay_batch_size: replayBatchSize }) };
-  }
-
-  /** Subscribes to what is ready; what becomes so in the same turn of the event loop goes together. */
-  #reconcile(): void {
-    if (this.#reconcileQueued) return;
-    this.#reconcileQueued = true;
-    queueMicrotask(() => {
-      this.#reconcileQueued = false;
-      if (!this.#isJoined) return;
-      const topics = this.#ready();
-      if (topics.length === 0) return;
-      if (this.#oneByOne) for (const topic of topics) void this.#subscribe([topic]);
-      else void this.#subscribe(topics);
-    });
-  }
-
-  async #subscribe(topics: TopicCore[]): Promise<void> {
-    const { signal } = this.#attempt;
-    for (const topic of topics) topic.subscribing();
-    try {
-      await this.#connection.push('sync:subscribe', this.#subscribeParams(topics), (reply) => {
-        if (!signal.aborted) this.#accepted(reply, topics);
-      });
-    } catch (error) {
-      if (!signal.aborted) this.#subscribeFailed(error, topics);
-    }
-    this.#scheduleNudge();
-  }
-
-  #subscribeFailed(error: unknown, topics: TopicCore[]): void {
-    if (!(error instanceof Refusal)) {
-      if (this.#isJoined) this.#connection.fail(messageOf(error));
-      return;
-    }
-    const { response } = error;
-    const code = String(response.code ?? '');
-    if (code === 'stale_cursor') this.#stale(response);
-    if (code === 'forbidden_topic') this.#forbid(response);
-    const left = topics.filter((topic) => topic.phase === 'subscribing');
-    if (code === 'bad_subscription') {
-      const [only] = left;
-      if (left.length === 1 && only) {
-        only.block(new SyncError('bad_subscription', `${only.name} was not subscribed: ${textOf(response.message) ?? code}`,
-          { topic: only.name, details: response }));
-        return;
-      }
-      this.#oneByOne = true;
-    }
-    for (const topic of left) topic.disconnected();
-    if (code === 'stale_cursor' || code === 'forbidden_topic' || code === 'bad_subscription') return this.#reconcile();
-    // Too much at the moment, or an error of the server: later, without giving up the connection.
-    const retryAfter = typeof response.retry_after_ms === 'number' ? response.retry_after_ms : undefined;
-    const backoff = this.#newBackoff();
-    backoff.advise(retryAfter ?? 1000);
-    this.#failed(new SyncError(knownCode(code), `a subscribe was refused: ${textOf(response.message) ?? code}`,
-      { details: response, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) }));
-    void sleep(backoff.next(), this.#attempt.signal).then(() => this.#reconcile());
-  }
-
-  /** A join or subscribe was accepted: where each topic stands. */
-  #accepted(reply: Record<string, unknown>, asked: TopicCore[]): void {
-    const heads = new Map(entries(reply.head_watermarks).map((one) => [one.topic, one.watermark]));
-    for (const { topic: name, watermark, epoch } of entries(reply.current_watermarks)) {
-      const topic = asked.find((one) => one.name === name);
-      if (topic && !topic.isClosed) topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
-    }
-    // A join that a stale cursor was in subscribes to nothing: the others are ready again.
-    if (isObject(reply.stale)) this.#stale(reply.stale);
-    for (const topic of asked) if (topic.phase === 'subscribing') topic.disconnected();
-  }
-
-  #stale(body: Record<string, unknown>): void {
-    for (const one of Array.isArray(body.stale_topics) ? body.stale_topics : []) {
-      if (!isObject(one)) continue;
-      const number = (value: unknown): number => Number(readInteger(value) ?? 0);
-      this.#topics.get(String(one.topic))?.stale({
-        topic: String(one.topic), reason: String(one.reason), resumeAfter: number(one.resume_after),
-        retentionFloor: number(one.retention_floor), headWatermark: number(one.head_watermark),
-      });
-    }
-  }
-
-  /** How many topics that were asked for are not allowed. */
-  #forbid(body: Record<string, unknown>): number {
-    let count = 0;
-    for (const name of Array.isArray(body.forbidden_topics) ? body.forbidden_topics : []) {
-      const topic = this.#topics.get(String(name));
-      if (!topic || topic.phase === 'blocked') continue;
-      topic.block(new SyncError('forbidden_topic', `the token does not allow ${topic.name}`, { topic: topic.name }));
-      count++;
-    }
-    return count;
-  }
-
-  /** Topics that were not allowed may be with another token. */
-  #unblock(allowed: unknown): void {
-    const scopes = Array.isArray(allowed) ? allowed.filter((scope) => typeof scope === 'string') : [];
-    for (const topic of this.#topics.values()) {
-      const isAllowed = scopes.some((scope) => scope.endsWith('*') ? topic.name.startsWith(scope.slice(0, -1)) : topic.name === scope);
-      if (isAllowed && topic.error?.code === 'forbidden_topic') topic.unblock();
-    }
-  }
-
-  #unsubscribe(name: string): void {
-    if (this.#isJoined) this.#connection.push('sync:unsubscribe', { topics: [name] }).catch(() => undefined);
-  }
-
   #end(topic: TopicCore): void {
-    if (this.#topics.get(topic.name) !== topic) return;
-    this.#topics.delete(topic.name);
-    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#unsubscribe(topic.name);
-    void topic.close();
+    if (this.#subscriptions.topics.get(topic.name) !== topic) return;
+    this.#subscriptions.topics.delete(topic.name);
+    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
+    // The next one begins with what this one stored.
+    const closing: Promise<void> = topic.close().finally(() => {
+      if (this.#closing.get(topic.name) === closing) this.#closing.delete(topic.name);
+    });
+    this.#closing.set(topic.name, closing);
+    this.#subscriptions.hasRoom();
     this.#update();
   }
 
   // --- What the server pushes.
-
-  #heartbeat(payload: Record<string, unknown>): void {
-    for (const { topic, watermark, head } of entries(payload.watermarks)) {
-      if (head !== undefined) this.#topics.get(topic)?.heartbeat(watermark, head);
-    }
-  }
-
-  /** Asks for a heartbeat when some topic waits: it may wait for nothing but voids, which are sent to nobody. */
-  #scheduleNudge(): void {
-    clearTimeout(this.#nudgeTimer);
-    if (!this.#isJoined) return;
-    this.#nudgeTimer = setTimeout(() => {
-      const waits = [...this.#topics.values()].some((topic) => topic.phase === 'subscribed' && topic.status !== 'live');
-      if (!waits || !this.#isJoined) return;
-      this.#connection.push('sync:heartbeat', {}).catch(() => undefined);
-      this.#scheduleNudge();
-    }, nudgeMs);
-  }
 
   #notice(payload: Record<string, unknown>): void {
     const code = String(payload.code ?? '');
@@ -606,11 +499,11 @@ export class SyncClient {
     this.#backoff.advise(payload.retry_after_ms);
     switch (code) {
       case 'stale_cursor':
-        return this.#stale(payload);
+        return this.#subscriptions.stale(payload);
       case 'forbidden_topic':
-        return void this.#forbid(payload);
+        return void this.#subscriptions.forbid(payload);
       case 'token_expired':
-        return this.#tokenEnds(payload.expires_in_ms);
+        return this.#renewal.endsIn(payload.expires_in_ms);
       case 'going_away':
       case 'slow_consumer':
       case 'reauth_required':
@@ -621,84 +514,6 @@ export class SyncClient {
         return this.#failed(new SyncError(knownCode(code), `the server says: ${textOf(payload.message) ?? code}`, { details: payload }));
     }
   }
-
-  // --- The token of an open connection.
-
-  #scheduleToken(inMs: number | undefined): void {
-    clearTimeout(this.#tokenTimer);
-    if (inMs === undefined || !this.#isJoined) return;
-    this.#tokenTimer = setTimeout(() => void this.#reauthenticate(), Math.min(inMs, 0x7fff_ffff));
-  }
-
-  /** The server says that the token ends soon. One that is new and ends soon all the same is not asked for in a loop. */
-  #tokenEnds(inMs: unknown): void {
-    const left = typeof inMs === 'number' ? inMs : 0;
-    const age = Math.max(0, this.#host.now() - this.#askedAt);
-    this.#scheduleToken(Math.max(0, Math.max(leastTokenMs, left / 4) - age));
-  }
-
-  async #reauthenticate(): Promise<void> {
-    if (this.#reauthenticating) return;
-    this.#reauthenticating = true;
-    const { signal } = this.#attempt;
-    const previous = this.#tokens.current;
-    this.#askedAt = this.#host.now();
-    try {
-      const token = await this.#tokens.ask('expiring');
-      if (signal.aborted || !this.#isJoined) return;
-      let allowed: unknown;
-      await this.#connection.push('sync:reauthenticate', { token }, (reply) => void (allowed = reply.allowed_topics));
-      if (signal.aborted) return;
-      this.#refusals = 0;
-      this.#tokens.accepted();
-      this.#events.emit('reauthenticated');
-      this.#unblock(allowed);
-      // The same token again gains no time: ask again a little later.
-      const next = this.#tokens.replaceInMs();
-      this.#scheduleToken(token === previous ? leastTokenMs : next);
-    } catch (error) {
-      if (signal.aborted || error instanceof NoReply) return;
-      if (error instanceof Refusal) {
-        // Without another token the server closes the socket when its time is over; a connection of its own may take it.
-        this.#refused(textOf(error.response.reason) ?? textOf(error.response.code) ?? 'unauthorized');
-        this.#connection.fail('the token was refused');
-      } else {
-        this.#failed(error as SyncError);
-        this.#scheduleToken(leastTokenMs + this.#newBackoff().next());
-      }
-    } finally {
-      this.#reauthenticating = false;
-    }
-  }
-}
-
-// --- Reading what the server says.
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-const serverCodes: readonly string[] = ['unauthorized', 'forbidden_topic', 'bad_subscription', 'stale_cursor', 'payload_too_large',
-  'rate_limited', 'internal', 'slow_consumer', 'reauth_required', 'token_expired', 'bad_topic', 'going_away'] satisfies SyncErrorCode[];
-const knownCode = (code: string): SyncErrorCode => (serverCodes.includes(code) ? code as SyncErrorCode : 'internal');
-
-interface Entry {
-  topic: string;
-  watermark: number;
-  epoch: number | bigint;
-  head: number | undefined;
-}
-
-/** Lists of watermarks; what is none is left out. */
-function entries(list: unknown): Entry[] {
-  const found: Entry[] = [];
-  for (const one of Array.isArray(list) ? list : []) {
-    if (!isObject(one) || typeof one.topic !== 'string') continue;
-    const watermark = readInteger(one.watermark);
-    const head = readInteger(one.head_watermark);
-    if (typeof watermark !== 'number') continue;
-    found.push({ topic: one.topic, watermark, epoch: readInteger(one.epoch) ?? 0, head: typeof head === 'number' ? head : undefined });
-  }
-  return found;
 }
 
 /** `wss://host/path/socket` is served with `https://host/path`. */

@@ -1,44 +1,18 @@
 // One topic while it is subscribed: takes batches in their order, fetches what they point to, keeps the store behind,
 // tells listeners; and gets the topic going again when the server cannot resume it.
-import { Backoff } from './backoff.js';
+import type { Backoff } from './backoff.js';
 import { Document, DocumentsView } from './document.js';
 import { Emitter } from './emitter.js';
 import { SyncError, messageOf } from './errors.js';
-import { type HttpApi, isPassing } from './http.js';
+import { isPassing } from './http.js';
 import { fetchPayloads } from './hydration.js';
 import { Persister } from './persister.js';
 import { sleep } from './sleep.js';
-import type { SyncStore } from './stores/store.js';
+import type { Phase, TopicHost } from './topic_host.js';
 import { type Cursor, type HeldDocument, TopicState } from './topic_state.js';
 import type { StaleInfo, SyncDocument, SyncStatus, SyncUpdate, TopicEvents, TopicOptions } from './types.js';
-import { hashOf, nullHash, type WireBatch, type WireUpdate } from './wire.js';
-
-/**
- * loading: from the store. waiting: for documents or a place to begin from, over HTTP. ready: to be subscribed.
- * subscribing: asked for. subscribed. stale: waits for resync(). blocked: the server does not allow it.
- */
-export type Phase = 'loading' | 'waiting' | 'ready' | 'subscribing' | 'subscribed' | 'stale' | 'blocked';
-
-/** What a topic needs of its client. */
-export interface TopicHost {
-  readonly store: SyncStore;
-  readonly api: HttpApi;
-  readonly status: SyncStatus;
-  readonly error: SyncError | null;
-  /** Joined: subscriptions and requests make sense. */
-  readonly isOnline: boolean;
-  now(): number;
-  newBackoff(): Backoff;
-  parse(text: string): unknown;
-  /** Resolves when joined, or when the signal aborts. */
-  online(signal: AbortSignal): Promise<void>;
-  /** Some topic became ready. */
-  reconcile(): void;
-  unsubscribe(topic: string): void;
-  topicChanged(): void;
-  log(message: string, details?: Record<string, unknown>): void;
-  failed(error: SyncError): void;
-}
+import { hashOf, nullHash } from './hash.js';
+import { type WireBatch, type WireUpdate } from './wire.js';
 
 /** Batches that wait for what the first of them points to: beyond this they are dropped, and asked for again later. */
 const maxQueueBytes = 16 * 1024 * 1024;
@@ -80,7 +54,8 @@ export class TopicCore {
   #loading: Promise<void> | undefined;
   readonly #backoff: Backoff;
 
-  constructor(host: TopicHost, name: string, options: Required<TopicOptions>) {
+  /** Begins when `before`, an earlier subscription of the topic, is stored. */
+  constructor(host: TopicHost, name: string, options: Required<TopicOptions>, before?: Promise<void>) {
     this.#host = host;
     this.name = name;
     this.options = options;
@@ -95,7 +70,7 @@ export class TopicCore {
     this.#backoff = host.newBackoff();
     this.#status = 'idle';
     this.#status = this.#statusNow();
-    void this.#load();
+    void this.#load(before);
   }
 
   get phase(): Phase {
@@ -155,7 +130,6 @@ export class TopicCore {
     const previous = this.#status;
     this.#status = this.#statusNow();
     if (this.#status === previous) return;
-    if (this.#status === 'live') this.#error = null;
     this.events.emit('status', this.#status, previous);
     this.#host.topicChanged();
   }
@@ -174,7 +148,8 @@ export class TopicCore {
 
   // --- The beginning: the store, then documents or a place to begin from.
 
-  async #load(): Promise<void> {
+  async #load(before?: Promise<void>): Promise<void> {
+    await before;
     const found = await this.#persister.load();
     if (this.isClosed) return;
     if (found) {
@@ -294,7 +269,10 @@ export class TopicCore {
 
   /** The server may allow it now. */
   unblock(): void {
-    if (this.#phase === 'blocked') void this.#load();
+    if (this.#phase !== 'blocked') return;
+    // What it has is as good as what is stored, or better.
+    if (this.state.cursor) this.#enter('ready');
+    else void this.#load();
   }
 
   /** The server cannot resume the cursor. */
@@ -443,9 +421,16 @@ export class TopicCore {
 
   #toPublic(update: WireUpdate, fetched: { text: string } | null | undefined): SyncUpdate {
     const text = update.hydrationRequired ? fetched?.text ?? null : update.text;
+    let payload: unknown = null;
+    try {
+      if (text !== null) payload = this.#host.parse(text);
+    } catch (cause) {
+      this.#host.failed(new SyncError('listener_failed', `parse threw for ${update.docKey} of ${this.name}: ${messageOf(cause)}`,
+        { topic: this.name, docKey: update.docKey, cause }));
+    }
     return {
       topic: this.name, docKey: update.docKey, docVersion: update.docVersion, op: update.op,
-      payload: text === null ? null : this.#host.parse(text), payloadHash: update.payloadHash,
+      payload, payloadHash: update.payloadHash,
       watermark: update.watermark, epoch: update.epoch, insertedAt: update.insertedAt, hydrated: update.hydrationRequired,
     };
   }
@@ -457,6 +442,7 @@ export class TopicCore {
     this.#resyncs = 0;
     this.#resubscribes = 0;
     this.#backoff.succeeded();
+    this.#error = null;
     this.#isLive = true;
     this.#update();
   }

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterAll } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { hashOf } from '../../src/wire.js';
+import { hashOf } from '../../src/hash.js';
 
 export type Reply = { ok: Record<string, unknown> } | { error: Record<string, unknown> };
 

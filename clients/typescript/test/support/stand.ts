@@ -4,7 +4,7 @@ import { afterAll, inject } from 'vitest';
 import WebSocket from 'ws';
 import { Fanout, Keyring, waitFor } from '../../../../test/harness/index.mjs';
 import { schemaScript } from './schema.js';
-import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate } from '../../src/index.js';
+import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate, type WebSocketConstructor } from '../../src/index.js';
 
 export { waitFor, pause, within, Keyring, Fanout } from '../../../../test/harness/index.mjs';
 
@@ -17,11 +17,13 @@ const quick: Flags = { 'reconnect-backoff-base-ms': 20, 'reconnect-backoff-jitte
 export class Wire {
   readonly sockets = new Set<WebSocket>();
   opened = 0;
+  /** Frames that were heard. */
+  heard = 0;
   /** Frames of the server that are heard before the next one, and the connection with it, is lost. */
   cutAfter: number | undefined;
   /** Frames that are sent before the connection is lost. */
   cutAfterSent: number | undefined;
-  readonly transport: typeof WebSocket;
+  readonly transport: WebSocketConstructor;
 
   constructor() {
     const wire = this;
@@ -33,12 +35,18 @@ export class Wire {
         this.on('close', () => wire.sockets.delete(this));
       }
 
+      /** Frames that were read with the one that is lost are lost too. */
+      #isCut = false;
+
       override emit(event: string | symbol, ...args: unknown[]): boolean {
-        if (event === 'message' && wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
+        if (event !== 'message') return super.emit(event, ...args);
+        if (wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
           wire.cutAfter = undefined;
+          this.#isCut = true;
           this.terminate();
-          return false;
         }
+        if (this.#isCut) return false;
+        wire.heard++;
         return super.emit(event, ...args);
       }
 
@@ -50,7 +58,7 @@ export class Wire {
         }
         super.send(data);
       }
-    } as typeof WebSocket;
+    };
   }
 
   /** Cuts every connection as a dead network would: no close frame. */
@@ -102,7 +110,6 @@ export class Stand {
     return fanout;
   }
 
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async query(text: string, values?: unknown[]): Promise<any[]> {
     return (await this.db.query(text, values)).rows;
   }
