@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
-import { browserStand, keys, openAsOperator, writeRuns } from './stand.mjs';
+import { browserStand, keys, leaveDefaultPartition, openAsOperator, writeRuns } from './stand.mjs';
 
 const { stand, browser, publicUrl, adminUrl } = await browserStand();
 const { fanout } = stand;
 const figure = (/** @type {import('playwright-core').Page} */ page, /** @type {string} */ name) => page.locator('.figure').filter({ hasText: name }).locator('.value');
 
 await writeRuns(stand, 20);
+await leaveDefaultPartition(stand);
 await stand.query(`INSERT INTO app.items (topic, id, n, body) SELECT 'many:' || lpad(i::text, 4, '0'), 1, i, 'x' FROM generate_series(1, 230) i`);
 
 test('a key that is wrong, or may not, is said to be in plain words; the key is in memory only', async () => {

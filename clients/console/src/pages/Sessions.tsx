@@ -14,7 +14,8 @@ import { Link, PageTitle, usePlace } from '../router';
 import { topicHref } from './Topics';
 
 const everyMs = 2000;
-const limit = 1000;
+/** As many as the server gives at once. */
+const limit = 500;
 
 const keyOf = (row: SessionRow) => row.id;
 
