@@ -22,6 +22,9 @@ const goodAfterMs = 5000;
 /** A topic that is not live after this long, though nothing comes, asks the server where it is. */
 const nudgeMs = 1000;
 
+/** Tokens are not replaced more often than this. */
+const leastTokenMs = 1000;
+
 const topicPattern = /^[A-Za-z0-9_.:/-]{1,160}$/;
 
 const gateCodes = new Set(['invalid_client_build', 'unsupported_protocol_version', 'unsupported_schema_version',
@@ -56,6 +59,8 @@ export class SyncClient {
   #tokenTimer: ReturnType<typeof setTimeout> | undefined;
   #nudgeTimer: ReturnType<typeof setTimeout> | undefined;
   #reauthenticating = false;
+  /** When the provider was asked last. */
+  #askedAt = 0;
   #reconcileQueued = false;
   #onlineWaiters = new Set<() => void>();
 
@@ -206,6 +211,7 @@ export class SyncClient {
       store: this.#store,
       api: this.#api,
       get status() { return client.#connectionStatus(); },
+      get error() { return client.#error; },
       get isOnline() { return client.#isJoined; },
       now: () => (client.#options.clock ?? Date.now)(),
       newBackoff: () => client.#newBackoff(),
@@ -289,9 +295,11 @@ export class SyncClient {
     this.#attempt.abort();
     const { signal } = (this.#attempt = new AbortController());
     this.#changed();
+    this.#log('connecting', { inMs: Math.round(wait) });
     await sleep(wait, signal);
     if (signal.aborted) return;
     let token;
+    this.#askedAt = this.#host.now();
     try {
       token = await this.#tokens.ask('connect');
     } catch (error) {
@@ -315,7 +323,7 @@ export class SyncClient {
     this.#log('disconnected', { code: how.code, reason: how.reason });
     if (this.#isJoined && this.#host.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
     this.#offline();
-    if (!this.#isWanted || this.#isDenied) return;
+    if (!this.#isWanted) return;
     const { signal } = this.#attempt;
     if (how.wasOpen) this.#refuseClosed(how);
     else await this.#explain();
@@ -602,8 +610,7 @@ export class SyncClient {
       case 'forbidden_topic':
         return void this.#forbid(payload);
       case 'token_expired':
-        this.#scheduleToken(0);
-        return;
+        return this.#tokenEnds(payload.expires_in_ms);
       case 'going_away':
       case 'slow_consumer':
       case 'reauth_required':
@@ -623,11 +630,19 @@ export class SyncClient {
     this.#tokenTimer = setTimeout(() => void this.#reauthenticate(), Math.min(inMs, 0x7fff_ffff));
   }
 
+  /** The server says that the token ends soon. One that is new and ends soon all the same is not asked for in a loop. */
+  #tokenEnds(inMs: unknown): void {
+    const left = typeof inMs === 'number' ? inMs : 0;
+    const age = Math.max(0, this.#host.now() - this.#askedAt);
+    this.#scheduleToken(Math.max(0, Math.max(leastTokenMs, left / 4) - age));
+  }
+
   async #reauthenticate(): Promise<void> {
     if (this.#reauthenticating) return;
     this.#reauthenticating = true;
     const { signal } = this.#attempt;
     const previous = this.#tokens.current;
+    this.#askedAt = this.#host.now();
     try {
       const token = await this.#tokens.ask('expiring');
       if (signal.aborted || !this.#isJoined) return;
@@ -640,7 +655,7 @@ export class SyncClient {
       this.#unblock(allowed);
       // The same token again gains no time: ask again a little later.
       const next = this.#tokens.replaceInMs();
-      this.#scheduleToken(token === previous ? Math.max(this.#backoff.options.baseMs, 1000) : next);
+      this.#scheduleToken(token === previous ? leastTokenMs : next);
     } catch (error) {
       if (signal.aborted || error instanceof NoReply) return;
       if (error instanceof Refusal) {
@@ -649,7 +664,7 @@ export class SyncClient {
         this.#connection.fail('the token was refused');
       } else {
         this.#failed(error as SyncError);
-        this.#scheduleToken(this.#newBackoff().next() + 1000);
+        this.#scheduleToken(leastTokenMs + this.#newBackoff().next());
       }
     } finally {
       this.#reauthenticating = false;

@@ -133,7 +133,7 @@ export class Connection {
         if (this.#channel === channel) this.#ended(1006, 'the channel was closed');
       });
       const giveUp = (error: Error): void => {
-        if (this.#channel === channel) this.#leave();
+        if (this.#channel === channel) this.#forget();
         reject(error);
       };
       channel.join(joinMs)
@@ -172,6 +172,15 @@ export class Connection {
     const channel = this.#channel;
     this.#channel = undefined;
     channel?.leave();
+  }
+
+  /** A channel that was never joined: the server would answer its leave to the next one. */
+  #forget(): void {
+    const channel = this.#channel as (Channel & { rejoinTimer?: { reset(): void } }) | undefined;
+    this.#channel = undefined;
+    if (!channel) return;
+    channel.rejoinTimer?.reset();
+    this.#socket.remove(channel);
   }
 
   #decode(raw: string | ArrayBuffer, done: (message: Message) => void): void {

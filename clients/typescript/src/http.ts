@@ -5,7 +5,8 @@ import { readInteger, type SyncInteger } from './integers.js';
 import type { Tokens } from './tokens.js';
 import type { Cursor, HeldDocument, Hydrated, Snapshot } from './topic_state.js';
 import type { FetchLike } from './types.js';
-import { hashOf, readHash, readWatermark } from './wire.js';
+import { hashOf, readHash } from './hash.js';
+import { readWatermark } from './wire.js';
 
 /** A request that takes longer is given up. */
 const timeoutMs = 30_000;

@@ -68,14 +68,27 @@ const shownIn: Record<LaneMode, Side> = { off: 'earlier', shadow: 'earlier', on:
 
 const none: ReadonlyMap<string, never> = new Map<string, never>();
 
+/** A source that is needed: loading, starting, or started. */
+interface Running<D extends LaneDocument> {
+  source: LaneSource<D> | undefined;
+  off: () => void;
+  /** Resolves with whether it started. */
+  ready: Promise<boolean>;
+  isReady: boolean;
+  /** No longer needed: what is still under way ends there. */
+  isGone: boolean;
+}
+
 export class SyncLane<D extends LaneDocument = LaneDocument> {
   readonly #options: SyncLaneOptions<D>;
   readonly #events: Emitter<LaneEvents>;
   readonly #comparison: Comparison<D>;
-  readonly #running = new Map<Side, { source: LaneSource<D>; off: () => void }>();
+  readonly #running = new Map<Side, Running<D>>();
   #mode: LaneMode;
   #shown: Side | undefined;
   #turning: Promise<void> = Promise.resolve();
+  /** Ends the wait for a source: the lane was turned again. */
+  #turned: () => void = () => {};
   #unsubscribe: (() => void) | undefined;
   #isClosed = false;
 
@@ -101,7 +114,7 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
 
   /** The documents to show. */
   get documents(): ReadonlyMap<string, D> {
-    return (this.#shown && this.#running.get(this.#shown)?.source.documents) ?? none;
+    return (this.#shown && this.#running.get(this.#shown)?.source?.documents) ?? none;
   }
 
   /** Asks the flag again. */
@@ -109,13 +122,16 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
     this.setMode(this.#readFlag());
   }
 
-  /** Turns the lane, whatever the flag says, until the flag is turned or asked again. */
+  /**
+   * Turns the lane, whatever the flag says, until the flag is turned or asked again. The mode that it is in already: tries
+   * again what did not start.
+   */
   setMode(mode: LaneMode): void {
-    if (this.#isClosed || mode === this.#mode) return;
     if (!(mode in needs)) throw new TypeError(`a lane is off, shadow or on, not ${String(mode)}`);
+    if (this.#isClosed || (mode === this.#mode && needs[mode].every((side) => this.#running.has(side)))) return;
     const previous = this.#mode;
     this.#mode = mode;
-    this.#events.emit('mode', mode, previous);
+    if (mode !== previous) this.#events.emit('mode', mode, previous);
     this.#turn();
   }
 
@@ -128,18 +144,19 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
     return this.#comparison.report();
   }
 
-  /** Resolves when what the last `setMode` asked for is so, or has failed. */
-  settled(): Promise<void> {
-    return this.#turning;
+  /** Resolves when what the last `setMode` asked for is shown, or has failed. */
+  async settled(): Promise<void> {
+    for (let turning; turning !== this.#turning;) await (turning = this.#turning);
   }
 
   /** Stops both sources. */
   async close(): Promise<void> {
-    if (this.#isClosed) return await this.#turning;
-    this.#isClosed = true;
-    this.#unsubscribe?.();
-    this.#turn();
-    await this.#turning;
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#unsubscribe?.();
+      this.#turn();
+    }
+    await this.settled();
     this.#events.clear();
   }
 
@@ -150,66 +167,80 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
     return mode in needs ? mode : 'off';
   }
 
-  /** One turn after the other; each looks at what is wanted when it begins. */
+  /** One turn after the other. A turn that waits for a source ends when the lane is turned again. */
   #turn(): void {
-    this.#turning = this.#turning.then(() => this.#settle()).catch((error: unknown) => this.#failed(error));
+    this.#turned();
+    const turned = new Promise<'turned'>((resolve) => (this.#turned = () => resolve('turned')));
+    this.#turning = this.#turning.then(() => this.#settle(turned)).catch((error: unknown) => this.#failed(error));
   }
 
-  async #settle(): Promise<void> {
+  async #settle(turned: Promise<'turned'>): Promise<void> {
     const wanted: readonly Side[] = this.#isClosed ? [] : needs[this.#mode];
     const shown = shownIn[this.#mode];
-    // First what is to be shown, so that there is always something.
-    for (const side of [...wanted].sort((a) => (a === shown ? -1 : 1))) {
-      if (this.#running.has(side)) continue;
-      try {
-        await this.#start(side);
-      } catch (error) {
-        this.#failed(error);
-        // Without what is to be shown, what was shown stays.
-        if (side === shown) return;
-      }
-      if (side === shown) this.#show(shown);
-      // Turned again meanwhile: the next turn goes on from here.
-      if (this.#isClosed || needs[this.#mode] !== wanted) return;
+    // What was only begun for another mode; what is shown stays until there is something else to show.
+    for (const side of [...this.#running.keys()]) {
+      if (!wanted.includes(side) && (this.#isClosed || side !== this.#shown)) await this.#stop(side);
     }
-    if (wanted.length > 0) this.#show(shown);
+    if (this.#isClosed) return;
+    for (const side of wanted) if (!this.#running.has(side)) this.#begin(side);
+    // A source may take its time, or have no server to start from: the way to another mode stays open.
+    const outcome = await Promise.race([this.#running.get(shown)?.ready ?? false, turned]);
+    if (outcome !== true) return;
+    this.#show(shown);
     for (const side of [...this.#running.keys()]) if (!wanted.includes(side)) await this.#stop(side);
-    const earlier = this.#running.get('earlier')?.source;
-    const sync = this.#running.get('sync')?.source;
-    if (this.#mode === 'shadow' && earlier && sync && !this.#isClosed) this.#comparison.begin(earlier, sync);
-    else this.#comparison.end();
+    this.#compare();
   }
 
-  async #start(side: Side): Promise<void> {
+  #begin(side: Side): void {
+    const running: Running<D> = { source: undefined, off: () => {}, ready: Promise.resolve(false), isReady: false, isGone: false };
+    this.#running.set(side, running);
+    running.ready = this.#start(side, running).catch(async (error: unknown) => {
+      if (running.isGone) return false;
+      this.#failed(error);
+      await this.#stop(side).catch((cause: unknown) => this.#failed(cause));
+      return false;
+    });
+  }
+
+  async #start(side: Side, running: Running<D>): Promise<boolean> {
     const loaded = await (side === 'earlier' ? this.#options.earlier() : this.#options.sync());
+    if (running.isGone) return false;
     const exported = 'default' in loaded ? loaded.default : loaded;
-    const source = typeof exported === 'function' ? exported() : exported;
-    const off = source.on((keys) => {
+    const source = (running.source = typeof exported === 'function' ? exported() : exported);
+    running.off = source.on((keys) => {
       this.#comparison.changed(keys);
       if (this.#shown === side) this.#events.emit('documents');
     });
-    try {
-      await source.start();
-    } catch (error) {
-      off();
-      await Promise.resolve(source.stop()).catch(() => undefined);
-      throw error;
-    }
-    this.#running.set(side, { source, off });
+    await source.start();
+    if (running.isGone) return false;
+    running.isReady = true;
+    this.#compare();
+    return true;
   }
 
   async #stop(side: Side): Promise<void> {
     const running = this.#running.get(side);
     if (!running) return;
-    if (side === 'earlier' || side === 'sync') this.#comparison.end();
+    running.isGone = true;
     this.#running.delete(side);
+    this.#comparison.end();
     running.off();
     if (this.#shown === side) this.#shown = undefined;
-    await running.source.stop();
+    await running.source?.stop();
+  }
+
+  #compare(): void {
+    const earlier = this.#running.get('earlier');
+    const sync = this.#running.get('sync');
+    if (this.#mode === 'shadow' && earlier?.isReady && earlier.source && sync?.isReady && sync.source) {
+      this.#comparison.begin(earlier.source, sync.source);
+    } else {
+      this.#comparison.end();
+    }
   }
 
   #show(side: Side): void {
-    if (this.#shown === side || !this.#running.has(side)) return;
+    if (this.#shown === side) return;
     this.#shown = side;
     this.#events.emit('documents');
   }

@@ -2,7 +2,7 @@
 // little behind the other. Memory is bounded: only keys that differ are remembered, and only so many of them.
 import { canonicalJson, parseExact } from './exact_json.js';
 import type { LaneDocument, LaneSource } from './lane.js';
-import { hashOf } from './wire.js';
+import { hashOf } from './hash.js';
 
 /** How a document differs. A custom `compare` may give reasons of its own. */
 export type MismatchReason = 'missing_in_sync' | 'missing_in_earlier' | 'version' | 'hash' | string;

@@ -11,7 +11,8 @@ import { sleep } from './sleep.js';
 import type { SyncStore } from './stores/store.js';
 import { type Cursor, type HeldDocument, TopicState } from './topic_state.js';
 import type { StaleInfo, SyncDocument, SyncStatus, SyncUpdate, TopicEvents, TopicOptions } from './types.js';
-import { hashOf, nullHash, type WireBatch, type WireUpdate } from './wire.js';
+import { hashOf, nullHash } from './hash.js';
+import { type WireBatch, type WireUpdate } from './wire.js';
 
 /**
  * loading: from the store. waiting: for documents or a place to begin from, over HTTP. ready: to be subscribed.
@@ -24,6 +25,7 @@ export interface TopicHost {
   readonly store: SyncStore;
   readonly api: HttpApi;
   readonly status: SyncStatus;
+  readonly error: SyncError | null;
   /** Joined: subscriptions and requests make sense. */
   readonly isOnline: boolean;
   now(): number;
@@ -54,7 +56,7 @@ export class TopicCore {
   readonly state: TopicState<Document>;
   /** How many hold it. */
   holds = 0;
-  error: SyncError | null = null;
+  #error: SyncError | null = null;
   currentAsOf: number | null = null;
   readonly #host: TopicHost;
   readonly #persister: Persister;
@@ -105,6 +107,11 @@ export class TopicCore {
     return this.#status;
   }
 
+  /** What is wrong with it; or with the connection, when that is why it is denied. */
+  get error(): SyncError | null {
+    return this.#error ?? (this.#status === 'denied' ? this.#host.error : null);
+  }
+
   get documents(): ReadonlyMap<string, SyncDocument> {
     return this.#view;
   }
@@ -149,13 +156,13 @@ export class TopicCore {
     const previous = this.#status;
     this.#status = this.#statusNow();
     if (this.#status === previous) return;
-    if (this.#status === 'live') this.error = null;
+    if (this.#status === 'live') this.#error = null;
     this.events.emit('status', this.#status, previous);
     this.#host.topicChanged();
   }
 
   #fail(error: SyncError, stays: boolean): void {
-    if (stays) this.error = error;
+    if (stays) this.#error = error;
     this.#host.log(error.message, { topic: this.name, code: error.code });
     this.events.emit('error', error);
   }
@@ -212,6 +219,7 @@ export class TopicCore {
         await sleep(backoff.next(), signal);
       }
     }
+    this.#error = null;
     this.#persister.replaced(replacesStored);
     this.#documentsChanged(new Set(), true);
     this.#enter('ready');
@@ -238,6 +246,7 @@ export class TopicCore {
   #giveUp(cause: SyncError): SyncError {
     const error = new SyncError('resync_failed',
       `${this.name} could not be loaded anew: ${cause.message}; resync() tries again`, { topic: this.name, cause });
+    this.#error = error;
     this.#enter('stale');
     this.#fail(error, true);
     return error;
@@ -272,13 +281,14 @@ export class TopicCore {
     this.#overflowed = false;
     this.state.accepted(at, head);
     this.#goal = this.state.head;
-    if (this.error?.code === 'forbidden_topic') this.error = null;
+    if (this.#error?.code === 'forbidden_topic') this.#error = null;
     this.#enter('subscribed');
     this.#noteReached();
   }
 
   /** Not allowed, or not with so many others. */
   block(error: SyncError): void {
+    this.#error = error;
     this.#enter('blocked');
     this.#fail(error, true);
   }
@@ -295,7 +305,7 @@ export class TopicCore {
     const resyncing = this.options.onStale === 'resync' && this.#resyncs < maxTries;
     const error = new SyncError('stale_cursor', `${this.name} cannot be resumed after ${info.resumeAfter}: ${info.reason}` +
       (resyncing ? '; it is loaded anew' : '; resync() loads it anew'), { topic: this.name, reason: info.reason, details: info });
-    this.error = error;
+    this.#error = error;
     this.#enter('stale');
     this.events.emit('stale', { ...info, resyncing });
     // A listener may have asked for it already.

@@ -1,11 +1,11 @@
 // What the server sends, checked and in one shape for both encodings.
 import { fromBinary } from '@bufbuild/protobuf';
-import { fromBase64, fromUtf8, toBase64, toUtf8 } from './bytes.js';
+import { fromUtf8, toBase64 } from './bytes.js';
 import { SyncError } from './errors.js';
 import { canonicalJson, type ExactJson, RawNumber } from './exact_json.js';
 import { SyncOp, UpdateBatchSchema } from './gen/openagents/sync/v1/sync_pb.js';
+import { readHash } from './hash.js';
 import { fromBigInt, readInteger, type SyncInteger } from './integers.js';
-import { sha256 } from './sha256.js';
 
 /** What an update does: the document has this payload; it is gone; every document whose key begins so is gone. */
 export type UpdateOp = 'upsert' | 'delete' | 'truncate';
@@ -43,18 +43,6 @@ export function readWatermark(value: unknown, what = 'watermark'): number {
   const integer = readInteger(value);
   if (typeof integer !== 'number') throw bad(`${what} is ${String(value)}`);
   return integer;
-}
-
-/** The hash of a document's canonical JSON, in base64. */
-export const hashOf = (text: string): string => toBase64(sha256(toUtf8(text)));
-
-/** Base64 of sha256("null"): the hash of an update without a payload. */
-export const nullHash = hashOf('null');
-
-/** Base64 in the one form that hashes are compared in. Undefined when it is no SHA-256. */
-export function readHash(value: unknown): string | undefined {
-  const bytes = typeof value === 'string' ? fromBase64(value) : undefined;
-  return bytes?.length === 32 ? toBase64(bytes) : undefined;
 }
 
 const opOf: Partial<Record<SyncOp, UpdateOp>> = {

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type HeldDocument, type Hydrated, TopicState } from '../src/topic_state.js';
-import { hashOf, nullHash, type WireBatch, type WireUpdate } from '../src/wire.js';
+import { hashOf, nullHash } from '../src/hash.js';
+import { type WireBatch, type WireUpdate } from '../src/wire.js';
 
 const make = (document: HeldDocument): HeldDocument => document;
 const stateAt = (watermark: number, epoch = 1): TopicState => {

@@ -8,7 +8,7 @@ import { byCodePoint, canonicalJson, parseExact } from '../src/exact_json.js';
 import { readInteger, toWire } from '../src/integers.js';
 import { sha256 } from '../src/sha256.js';
 import { hashOfPayload } from '../src/lane.js';
-import { hashOf, nullHash } from '../src/wire.js';
+import { hashOf, nullHash } from '../src/hash.js';
 
 interface Vectors {
   vectors: { name: string; input: string; canonical: string; sha256: string }[];

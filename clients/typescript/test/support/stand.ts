@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, inject } from 'vitest';
 import WebSocket from 'ws';
 import { Fanout, Keyring, waitFor } from '../../../../test/harness/index.mjs';
+import { schemaScript } from './schema.js';
 import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate } from '../../src/index.js';
 
 export { waitFor, pause, within, Keyring, Fanout } from '../../../../test/harness/index.mjs';
@@ -16,8 +17,12 @@ const quick: Flags = { 'reconnect-backoff-base-ms': 20, 'reconnect-backoff-jitte
 export class Wire {
   readonly sockets = new Set<WebSocket>();
   opened = 0;
-  /** Frames of the server still to come before the socket is cut; undefined: it is not. */
+  /** Frames that were heard. */
+  heard = 0;
+  /** Frames of the server that are heard before the next one, and the connection with it, is lost. */
   cutAfter: number | undefined;
+  /** Frames that are sent before the connection is lost. */
+  cutAfterSent: number | undefined;
   readonly transport: typeof WebSocket;
 
   constructor() {
@@ -28,13 +33,25 @@ export class Wire {
         wire.opened++;
         wire.sockets.add(this);
         this.on('close', () => wire.sockets.delete(this));
-        // Before the client's own handler: what comes with the last frame is not heard of.
-        this.on('message', () => {
-          if (wire.cutAfter === undefined || wire.cutAfter-- > 0) return;
+      }
+
+      override emit(event: string | symbol, ...args: unknown[]): boolean {
+        if (event === 'message' && wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
           wire.cutAfter = undefined;
-          this.onmessage = null;
           this.terminate();
-        });
+          return false;
+        }
+        if (event === 'message') wire.heard++;
+        return super.emit(event, ...args);
+      }
+
+      override send(data: string): void {
+        if (wire.cutAfterSent !== undefined && wire.cutAfterSent-- <= 0) {
+          wire.cutAfterSent = undefined;
+          this.terminate();
+          return;
+        }
+        super.send(data);
       }
     } as typeof WebSocket;
   }
@@ -47,26 +64,31 @@ export class Wire {
 
 export interface TestClient extends SyncClient {
   readonly wire: Wire;
-  /** What it told of, as codes. */
+  /** What it told of. */
   readonly errors: SyncError[];
+  /** How long it waited before each try to connect. */
+  readonly waits: number[];
 }
 
 export class Stand {
   readonly db: pg.Pool;
-  readonly database = inject('database');
+  readonly database: string;
   readonly keyring = new Keyring();
   fanout!: Fanout;
   readonly #fanouts: Fanout[] = [];
   readonly #clients: TestClient[] = [];
 
-  private constructor() {
+  private constructor(database: string) {
+    this.database = database;
     pg.types.setTypeParser(20, (text) => Number(text));
     this.db = new pg.Pool({ host: inject('socketDir'), port: 5432, user: 'postgres', database: this.database, max: 4 });
     this.db.on('error', () => {});
   }
 
-  static async create(flags: Flags = {}): Promise<Stand> {
-    const stand = new Stand();
+  /** With a database of its own when it is named: for what changes more than topics. */
+  static async create(flags: Flags = {}, database?: string): Promise<Stand> {
+    if (database !== undefined) await makeDatabase(database);
+    const stand = new Stand(database ?? inject('database'));
     afterAll(() => stand.destroy());
     stand.fanout = await stand.startFanout(flags);
     await stand.fanout.ready();
@@ -107,14 +129,19 @@ export class Stand {
   /** A client of the first fan-out that may follow everything, closed at the end. */
   client(options: Partial<SyncClientOptions> & { fanout?: Fanout; wire?: Wire } = {}): TestClient {
     const { fanout = this.fanout, wire = new Wire(), ...more } = options;
+    const waits: number[] = [];
     const client = new SyncClient({
       url: fanout.socketUrl, token: () => this.keyring.token(['*']), transport: wire.transport,
       backoff: { baseMs: 20, jitterMs: 20, maxMs: 1000 },
-      ...(process.env.OA_SYNC_TEST_LOG ? { log: (message, details) => console.log(Date.now() % 100_000, message, JSON.stringify(details)) } : {}), ...more,
+      log: (message, details) => {
+        if (message === 'connecting') waits.push(details?.inMs as number);
+        if (process.env.OA_SYNC_TEST_LOG) console.log(Date.now() % 100_000, message, JSON.stringify(details));
+      },
+      ...more,
     });
     const errors: SyncError[] = [];
     client.on('error', (error) => errors.push(error));
-    this.#clients.push(Object.assign(client, { wire, errors }));
+    this.#clients.push(Object.assign(client, { wire, errors, waits }));
     return this.#clients.at(-1)!;
   }
 
@@ -123,6 +150,20 @@ export class Stand {
     for (const fanout of this.#fanouts) await fanout.destroy();
     await this.db.end();
   }
+}
+
+async function makeDatabase(name: string): Promise<void> {
+  const connect = async (database: string, sql: string): Promise<void> => {
+    const client = new pg.Client({ host: inject('socketDir'), port: 5432, user: 'postgres', database });
+    await client.connect();
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
+  };
+  await connect('postgres', `CREATE DATABASE "${name}"`);
+  await connect(name, schemaScript);
 }
 
 /** What a topic was told, in its order. */
