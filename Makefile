@@ -78,9 +78,15 @@ console: sdk ## build the console (build/console)
 	npm run --silent build -w @openagents/sync-console
 
 .PHONY: install
-install: all ## install the extension into PostgreSQL, and the fan-out into PREFIX/bin
+install: all ## install the extension into PostgreSQL, the fan-out into PREFIX/bin, the console (if it is built) beside it
 	$(SUDO) $(MAKE) -C extension install PG_CONFIG=$(PG_CONFIG)
 	$(SUDO) install -D -m 755 build/fanout/oa-sync-fanout $(DESTDIR)$(PREFIX)/bin/oa-sync-fanout
+	@if test -f build/console/index.html; then $(install-console); fi
+
+# Files of an earlier build have other names: they go first.
+install-console = console=$(DESTDIR)$(PREFIX)/share/oa-sync/console; $(SUDO) rm -rf "$$console"; \
+	(cd build/console && find . -type f) | while read -r file; do \
+	  $(SUDO) install -D -m 644 "build/console/$$file" "$$console/$$file"; done; echo "the console is in $$console"
 
 $(PROTO_ES): proto/buf.gen.yaml proto/buf.yaml $(wildcard proto/openagents/sync/v1/*.proto) package-lock.json
 	cd proto && ../node_modules/.bin/buf generate

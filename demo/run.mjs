@@ -2,7 +2,7 @@
 // is cut off, and resumes. Ends with a comparison of what arrived with the journal.
 //
 // Usage: node demo/run.mjs [--duration SECONDS]      without it, until Ctrl-C
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Cluster, Fanout, SyncClient, pause, root, waitFor } from '../test/harness/index.mjs';
 import { compareWithJournal, percentile } from './compare.mjs';
@@ -36,10 +36,13 @@ printNotice('starting a private PostgreSQL cluster and the fan-out');
 const cluster = await Cluster.create({ settings: { track_commit_timestamp: 'on' } });
 await cluster.createDatabase('demo');
 cluster.psql('demo', readFileSync(`${root}/demo/schema.sql`, 'utf8'));
-const fanout = await Fanout.start({ database: cluster.conninfo('demo') });
+const built = `${root}/build/console`;
+const consoleDir = existsSync(`${built}/index.html`) ? built : undefined;
+const fanout = await Fanout.start({ database: cluster.conninfo('demo'), admin: true, consoleDir });
 await fanout.ready();
 console.log(`database   psql '${cluster.conninfo('demo')}'`);
 console.log(`fan-out    ${fanout.socketUrl}/websocket   ${fanout.adminUrl('/metrics')}`);
+if (consoleDir) console.log(`console    ${fanout.adminUrl('/')}   service key: ${fanout.adminKey}`);
 
 /** Since when each topic is followed live; what was committed before that is a replay. @type {Map<string, number>} */
 const liveSince = new Map();

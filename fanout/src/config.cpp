@@ -339,8 +339,10 @@ void AddMintingSettings(CLI::App* app, Config* config) {
   static constexpr char kGroup[] = "Making tokens";
   AddNumber(app, "--token-ttl-s", config->token_ttl_s, kTokenTtlMinS, kTokenTtlMaxS,
             "Seconds a token is good for when who asks for it does not say", kGroup);
-  Reread(Add(app, "--service-keys", config->service_keys_file,
-             "File with the keys that may ask for tokens, or revoke them. Read again when it changes", kGroup));
+  Reread(
+      Add(app, "--service-keys", config->service_keys_file,
+          "File with the keys that may ask for tokens, revoke them, or observe the server. Read again when it changes",
+          kGroup));
   Reread(Add(app, "--identity-keyring", config->identity_keyring_file,
              "File with the secrets of identity tokens (HS256), as --jwt-keyring. Read again when it changes", kGroup));
   Reread(Add(app, "--identity-jwks", config->identity_jwks_file,

@@ -9,6 +9,8 @@ BEGIN ATOMIC
     'in_recovery', pg_is_in_recovery(),
     'clock', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     'wal_level', current_setting('wal_level'),
+    'plugin_listed', (SELECT 'oa_sync' = ANY (regexp_split_to_array(p.listed, '\s*,\s*'))
+                        FROM (SELECT current_setting('output_plugin_libraries', true)) AS p(listed) WHERE p.listed IS NOT NULL),
     'slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots),
     'max_slots', current_setting('max_replication_slots')::integer,
     'role_may_replicate', coalesce((SELECT r.rolreplication OR r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user), false),
@@ -19,7 +21,7 @@ BEGIN ATOMIC
     'stats', (SELECT to_json(s) FROM @extschema@.sync_stats s));
 END;
 COMMENT ON FUNCTION @extschema@.sync_overview() IS
-  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the default partition of the journal has rows, and the row of sync_stats. Example: SELECT runtime.sync_overview();';
+  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the default partition of the journal has rows, and the row of sync_stats. Example: SELECT runtime.sync_overview();';
 
 -- Reads what is shown to people as sync_replay() reads for delivery: only what no crash can take back.
 CREATE FUNCTION @extschema@.oa_sync_flush_visible() RETURNS void

@@ -10,7 +10,7 @@ const dir = mkdtempSync('/tmp/oa-sync-http-docs-');
 after(() => rmSync(dir, { recursive: true, force: true }));
 const keys = { APP_KEY: 'a'.repeat(40), ADMIN_KEY: 'r'.repeat(40) };
 writeFileSync(`${dir}/service-keys.json`, JSON.stringify({ keys: [
-  { id: 'app', secret: keys.APP_KEY, subject: 'service:app', scopes: ['orders:*'] }, { id: 'admin', secret: keys.ADMIN_KEY, may: ['revoke'] }] }));
+  { id: 'app', secret: keys.APP_KEY, subject: 'service:app', scopes: ['orders:*'] }, { id: 'admin', secret: keys.ADMIN_KEY, may: ['revoke', 'observe'] }] }));
 const stand = await Stand.create({ flags: { 'allowed-origin': 'https://app.example', 'http-requests-per-second': 0,
   'service-keys': `${dir}/service-keys.json` } });
 const { fanout } = stand;

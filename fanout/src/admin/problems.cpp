@@ -47,6 +47,9 @@ std::string WhyNoSlot(const Json& database) {
     return fmt::format("wal_level is {}: set wal_level = logical and restart PostgreSQL.",
                        level.get_ref<const std::string&>());
   }
+  if (const Json& listed = At(database, "plugin_listed"); listed.is_boolean() && !listed.get<bool>()) {
+    return "output_plugin_libraries does not list oa_sync: add it to what is there, and reload PostgreSQL.";
+  }
   if (const Json& may = At(database, "role_may_replicate"); may.is_boolean() && !may.get<bool>()) {
     return "The fan-out's role lacks REPLICATION: ALTER ROLE ... REPLICATION.";
   }
@@ -129,8 +132,8 @@ void LookAtStatistics(const HealthFacts& facts, const Json& stats, Problems* pro
     problems->push_back({"worker_not_running", true,
                          "The extension's worker does not run in this database: holes of failed commits are not "
                          "filled, and nothing is retained or dropped.",
-                         "See that shared_preload_libraries has oa_sync, that oa_sync.databases (if it is set) names "
-                         "this database, that max_worker_processes has room, and what the server's log says."});
+                         "See that shared_preload_libraries has oa_sync, that max_worker_processes and "
+                         "oa_sync.max_databases have room, and what the server's log says."});
   }
   if (facts.glance->voids_pending_ms >= kVoidsForLongMs) {
     problems->push_back({"voids_pending", true,
@@ -187,9 +190,10 @@ void LookAtDatabase(const HealthFacts& facts, Problems* problems) {
   }
   if (IsTrue(At(database, "default_partition_used"))) {
     problems->push_back({"default_partition", false,
-                         "Events are in the journal's default partition, from which retention drops nothing.",
-                         "The worker was late with a partition. runtime.sync_maintain_partitions() moves on; the page "
-                         "says how the events get into one."});
+                         "Events are in the journal's default partition: it is emptied only when all of it is too old, "
+                         "and looked through for every new partition.",
+                         "The worker was late with a partition: see that it runs. What is there goes by itself, in "
+                         "time; with no horizon it stays, and does no harm."});
   }
   if (stats.is_object()) LookAtStatistics(facts, stats, problems);
 }
@@ -226,9 +230,10 @@ void LookAtClients(const HealthFacts& facts, Problems* problems) {
 
 void LookAtServer(const HealthFacts& facts, Problems* problems) {
   if (facts.stalled_loops > 0) {
-    problems->push_back({"loop_stalled", true,
-                         fmt::format("{} event loops do not turn: their clients get nothing.", facts.stalled_loops),
-                         "Restart the fan-out, and tell us what it did: a stack of its threads says."});
+    problems->push_back(
+        {"loop_stalled", true,
+         fmt::format("{} event loops do not turn: their clients get nothing.", facts.stalled_loops),
+         "Keep a stack of its threads (gdb, or eu-stack) for who looks into it, then restart the fan-out."});
   }
   if (facts.memory_pressure) {
     problems->push_back({"memory_pressure", true, "The process is over --memory-limit-mb: new WebSockets are refused.",
