@@ -52,7 +52,7 @@ function Figures({ sample }: { sample: Sample }) {
         <Chart title="Commit to socket, ms" series={series.series} format={measure}
           lines={[{ name: 'p50', label: 'p50' }, { name: 'p95', label: 'p95', dash: true }, { name: 'p99', label: 'p99' }]} />
         <Chart title="Open sockets" series={series.series} format={count} lines={[{ name: 'connections', label: 'open' }]} />
-        <Chart title="Joins and replays per second" series={series.series} format={measure}
+        <Chart title="Joins and replays, /s" series={series.series} format={measure}
           lines={[{ name: 'joins', label: 'joins' }, { name: 'replays', label: 'replays', dash: true }, { name: 'refused', label: 'refused' }]} />
         <Card title="Tail" className="third" aside={<Status tone={tails[tail.mode]?.[0] ?? 'bad'}>{tails[tail.mode]?.[1] ?? tail.mode}</Status>}>
           <Facts facts={[
@@ -64,7 +64,7 @@ function Figures({ sample }: { sample: Sample }) {
         </Card>
         <Card title="Database" className="third" aside={database?.reachable ? <Status tone="ok">Reachable</Status> : <Status tone="bad">Away</Status>}>
           {database?.reachable ? <Facts facts={[
-            ['PostgreSQL', database.server_version ?? '–'], ['Extension', database.extension_version ?? '–'],
+            ['PostgreSQL', database.server_version?.split(' ')[0] ?? '–'], ['Extension', database.extension_version ?? '–'],
             ['Role', database.in_recovery ? 'standby (read only)' : 'primary'],
             ['Worker', database.worker_pid ? <Status tone="ok" quiet>running, pid {database.worker_pid}</Status> : <Status tone={database.in_recovery ? 'idle' : 'bad'} quiet>not running</Status>],
             ['Voids that wait', count(database.stats?.['voids_pending'] as number | undefined)],
