@@ -143,5 +143,8 @@ test('screen readers are told of the connection, not of every change', async () 
   });
   for (let version = 10; version < 20; version++) await writeRuns(stand, 5, { version, status: `state ${version}` });
   await page.getByRole('row').filter({ hasText: id(1) }).getByText('state 19').waitFor();
-  assert.deepEqual(await page.evaluate(() => (/** @type {any} */ (window)).spoken), []);
+  const spoken = await page.evaluate(() => /** @type {string[]} */ ((/** @type {any} */ (window)).spoken));
+  // Fifty documents changed. A slow machine may have been catching up for a while, which is said.
+  assert.deepEqual(spoken.filter((text) => !text.startsWith('Connection: ')), []);
+  assert.ok(spoken.length <= 4, spoken.join());
 });
