@@ -2,13 +2,14 @@
 import { Backoff } from './backoff.js';
 import { Connection, NoReply, Refusal } from './connection.js';
 import { Emitter } from './emitter.js';
-import { SyncError, messageOf, type SyncErrorCode } from './errors.js';
+import { SyncError, messageOf } from './errors.js';
 import { HttpApi } from './http.js';
-import { readInteger, toWire } from './integers.js';
+import { isObject, knownCode, textOf } from './replies.js';
 import { sleep } from './sleep.js';
 import { memoryStore } from './stores/memory.js';
 import type { SyncStore } from './stores/store.js';
 import { Document } from './document.js';
+import { Subscriptions } from './subscriptions.js';
 import { Tokens } from './tokens.js';
 import { TopicCore, type TopicHost } from './topic_core.js';
 import { TopicHandle } from './topic_handle.js';
@@ -19,8 +20,6 @@ import type { BackoffOptions, ClientEvents, FetchLike, SyncClientOptions, SyncDo
 const deniedAfter = 2;
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 5000;
-/** A topic that is not live after this long, though nothing comes, asks the server where it is. */
-const nudgeMs = 1000;
 
 /** Tokens are not replaced more often than this. */
 const leastTokenMs = 1000;
@@ -39,7 +38,7 @@ export class SyncClient {
   readonly #connection: Connection;
   readonly #backoff: Backoff;
   readonly #events: Emitter<ClientEvents>;
-  readonly #topics = new Map<string, TopicCore>();
+  readonly #subscriptions: Subscriptions;
   readonly #host: TopicHost;
   #backoffOptions: Partial<BackoffOptions>;
   #status: SyncStatus = 'idle';
@@ -52,16 +51,12 @@ export class SyncClient {
   #isDenied = false;
   #refusals = 0;
   #joinedAt = 0;
-  /** The join subscribed with topics was refused as a whole: subscribe one by one. */
-  #oneByOne = false;
   /** Ends the wait, or the attempt, that is under way. */
   #attempt = new AbortController();
   #tokenTimer: ReturnType<typeof setTimeout> | undefined;
-  #nudgeTimer: ReturnType<typeof setTimeout> | undefined;
   #reauthenticating = false;
   /** When the provider was asked last. */
   #askedAt = 0;
-  #reconcileQueued = false;
   #onlineWaiters = new Set<() => void>();
 
   constructor(options: SyncClientOptions) {
@@ -89,15 +84,16 @@ export class SyncClient {
     this.#connection = new Connection(options.url, transport, {
       opened: () => void this.#join(),
       closed: (how) => void this.#closed(how),
-      batch: (batch) => this.#topics.get(batch.topic)?.batch(batch),
+      batch: (batch) => this.#subscriptions.topics.get(batch.topic)?.batch(batch),
       unreadable: (error) => {
         this.#failed(error);
         this.#connection.fail('a frame that cannot be read');
       },
       notice: (payload) => this.#notice(payload),
-      heartbeat: (payload) => this.#heartbeat(payload),
+      heartbeat: (payload) => this.#subscriptions.heartbeat(payload),
     });
     this.#host = this.#makeHost();
+    this.#subscriptions = this.#makeSubscriptions();
   }
 
   /** Of the client and all its topics together. */
@@ -141,8 +137,8 @@ export class SyncClient {
     if (this.#isClosed) return;
     this.disconnect();
     this.#isClosed = true;
-    const topics = [...this.#topics.values()];
-    this.#topics.clear();
+    const topics = [...this.#subscriptions.topics.values()];
+    this.#subscriptions.topics.clear();
     await Promise.all(topics.map((topic) => topic.close()));
     await this.#store.close?.();
     this.#update();
@@ -158,7 +154,7 @@ export class SyncClient {
     if (!topicPattern.test(name)) {
       throw new SyncError('invalid_argument', `${JSON.stringify(name)} is no topic: 1 to 160 of A-Z a-z 0-9 _ . : / -`);
     }
-    let core = this.#topics.get(name);
+    let core = this.#subscriptions.topics.get(name);
     if (core) {
       for (const key of ['documents', 'onStale', 'start'] as const) {
         if (options[key] !== undefined && options[key] !== core.options[key]) {
@@ -172,7 +168,7 @@ export class SyncClient {
         documents, onStale: options.onStale ?? (documents ? 'resync' : 'notify'),
         start: options.start ?? (documents ? 'snapshot' : 'floor'),
       });
-      this.#topics.set(name, core);
+      this.#subscriptions.topics.set(name, core);
     }
     core.holds++;
     const held = core;
@@ -217,12 +213,24 @@ export class SyncClient {
       newBackoff: () => client.#newBackoff(),
       parse: (text) => client.#parse(text),
       online: (signal) => client.#online(signal),
-      reconcile: () => client.#reconcile(),
-      unsubscribe: (topic) => client.#unsubscribe(topic),
+      reconcile: () => client.#subscriptions.reconcile(),
+      unsubscribe: (topic) => client.#subscriptions.unsubscribe(topic),
       topicChanged: () => client.#update(),
       log: (message, details) => client.#log(message, details),
       failed: (error) => client.#failed(error),
     };
+  }
+
+  #makeSubscriptions(): Subscriptions {
+    const client = this;
+    return new Subscriptions({
+      connection: this.#connection,
+      replayBatchSize: this.#options.replayBatchSize,
+      get isJoined() { return client.#isJoined; },
+      get signal() { return client.#attempt.signal; },
+      newBackoff: () => client.#newBackoff(),
+      failed: (error) => client.#failed(error),
+    });
   }
 
   #newBackoff(): Backoff {
@@ -272,7 +280,7 @@ export class SyncClient {
   #statusNow(): SyncStatus {
     const connection = this.#connectionStatus();
     if (connection !== 'live') return connection;
-    const phases = [...this.#topics.values()].map((topic) => topic.status);
+    const phases = [...this.#subscriptions.topics.values()].map((topic) => topic.status);
     for (const status of ['denied', 'stale', 'catching_up'] as const) if (phases.includes(status)) return status;
     return 'live';
   }
@@ -284,7 +292,7 @@ export class SyncClient {
   }
 
   #changed(): void {
-    for (const topic of [...this.#topics.values()]) topic.hostChanged();
+    for (const topic of [...this.#subscriptions.topics.values()]) topic.hostChanged();
     this.#update();
   }
 
@@ -314,8 +322,7 @@ export class SyncClient {
   #offline(): void {
     this.#isJoined = false;
     clearTimeout(this.#tokenTimer);
-    clearTimeout(this.#nudgeTimer);
-    for (const topic of this.#topics.values()) topic.disconnected();
+    this.#subscriptions.offline();
     this.#changed();
   }
 
@@ -377,8 +384,8 @@ export class SyncClient {
     let asked: TopicCore[] = [];
     try {
       await this.#connection.join(() => {
-        asked = this.#oneByOne ? [] : this.#ready();
-        return { ...this.#joinParams(), ...this.#subscribeParams(asked) };
+        asked = this.#subscriptions.forJoin();
+        return { ...this.#joinParams(), ...this.#subscriptions.params(asked) };
       }, (reply) => {
         if (!signal.aborted) this.#joined(reply, asked);
       });
@@ -397,14 +404,10 @@ export class SyncClient {
     this.#tokens.accepted();
     this.#adviseBackoff(reply.reconnect_backoff_ms);
     this.#scheduleToken(this.#tokens.replaceInMs());
-    const subscribed = asked.filter((topic) => topic.phase === 'ready' && !topic.isClosed);
-    for (const topic of subscribed) topic.subscribing();
-    this.#accepted(reply, subscribed);
+    this.#subscriptions.joined(reply, asked);
     for (const done of [...this.#onlineWaiters]) done();
-    this.#unblock(reply.allowed_topics);
     this.#changed();
-    this.#reconcile();
-    this.#scheduleNudge();
+    this.#subscriptions.reconcile();
   }
 
   #joinParams(): Record<string, unknown> {
@@ -421,11 +424,7 @@ export class SyncClient {
     if (!(error instanceof Refusal)) return this.#connection.fail(messageOf(error));
     const { response } = error;
     const code = String(response.code ?? '');
-    if (code === 'forbidden_topic' && this.#forbid(response) > 0) return void this.#join();
-    if (code === 'bad_subscription' && asked.length > 0) {
-      this.#oneByOne = true;
-      return void this.#join();
-    }
+    if (this.#subscriptions.canJoinAfter(error, asked)) return void this.#join();
     if (gateCodes.has(code)) {
       const refusal = new SyncError('incompatible_client', `the server does not take this client: ${code}`, { reason: code, details: response });
       this.#failed(refusal);
@@ -450,155 +449,15 @@ export class SyncClient {
     if (typeof jitter === 'number' && jitter >= 0) this.#backoffOptions.jitterMs = this.#backoff.options.jitterMs = jitter;
   }
 
-  // --- Subscribing.
-
-  #ready(): TopicCore[] {
-    return [...this.#topics.values()].filter((topic) => topic.phase === 'ready');
-  }
-
-  #subscribeParams(topics: TopicCore[]): Record<string, unknown> {
-    if (topics.length === 0) return {};
-    const resume_after = topics.flatMap((topic) => {
-      const cursor = topic.resumeAfter();
-      return cursor ? [{ topic: topic.name, watermark: cursor.watermark, epoch: toWire(cursor.epoch) }] : [];
-    });
-    const { replayBatchSize } = this.#options;
-    return { topics: topics.map((topic) => topic.name), resume_after,
-      ...(replayBatchSize === undefined ? {} : { replay_batch_size: replayBatchSize }) };
-  }
-
-  /** Subscribes to what is ready; what becomes so in the same turn of the event loop goes together. */
-  #reconcile(): void {
-    if (this.#reconcileQueued) return;
-    this.#reconcileQueued = true;
-    queueMicrotask(() => {
-      this.#reconcileQueued = false;
-      if (!this.#isJoined) return;
-      const topics = this.#ready();
-      if (topics.length === 0) return;
-      if (this.#oneByOne) for (const topic of topics) void this.#subscribe([topic]);
-      else void this.#subscribe(topics);
-    });
-  }
-
-  async #subscribe(topics: TopicCore[]): Promise<void> {
-    const { signal } = this.#attempt;
-    for (const topic of topics) topic.subscribing();
-    try {
-      await this.#connection.push('sync:subscribe', this.#subscribeParams(topics), (reply) => {
-        if (!signal.aborted) this.#accepted(reply, topics);
-      });
-    } catch (error) {
-      if (!signal.aborted) this.#subscribeFailed(error, topics);
-    }
-    this.#scheduleNudge();
-  }
-
-  #subscribeFailed(error: unknown, topics: TopicCore[]): void {
-    if (!(error instanceof Refusal)) {
-      if (this.#isJoined) this.#connection.fail(messageOf(error));
-      return;
-    }
-    const { response } = error;
-    const code = String(response.code ?? '');
-    if (code === 'stale_cursor') this.#stale(response);
-    if (code === 'forbidden_topic') this.#forbid(response);
-    const left = topics.filter((topic) => topic.phase === 'subscribing');
-    if (code === 'bad_subscription') {
-      const [only] = left;
-      if (left.length === 1 && only) {
-        only.block(new SyncError('bad_subscription', `${only.name} was not subscribed: ${textOf(response.message) ?? code}`,
-          { topic: only.name, details: response }));
-        return;
-      }
-      this.#oneByOne = true;
-    }
-    for (const topic of left) topic.disconnected();
-    if (code === 'stale_cursor' || code === 'forbidden_topic' || code === 'bad_subscription') return this.#reconcile();
-    // Too much at the moment, or an error of the server: later, without giving up the connection.
-    const retryAfter = typeof response.retry_after_ms === 'number' ? response.retry_after_ms : undefined;
-    const backoff = this.#newBackoff();
-    backoff.advise(retryAfter ?? 1000);
-    this.#failed(new SyncError(knownCode(code), `a subscribe was refused: ${textOf(response.message) ?? code}`,
-      { details: response, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) }));
-    void sleep(backoff.next(), this.#attempt.signal).then(() => this.#reconcile());
-  }
-
-  /** A join or subscribe was accepted: where each topic stands. */
-  #accepted(reply: Record<string, unknown>, asked: TopicCore[]): void {
-    const heads = new Map(entries(reply.head_watermarks).map((one) => [one.topic, one.watermark]));
-    for (const { topic: name, watermark, epoch } of entries(reply.current_watermarks)) {
-      const topic = asked.find((one) => one.name === name);
-      if (topic && !topic.isClosed) topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
-    }
-    // A join that a stale cursor was in subscribes to nothing: the others are ready again.
-    if (isObject(reply.stale)) this.#stale(reply.stale);
-    for (const topic of asked) if (topic.phase === 'subscribing') topic.disconnected();
-  }
-
-  #stale(body: Record<string, unknown>): void {
-    for (const one of Array.isArray(body.stale_topics) ? body.stale_topics : []) {
-      if (!isObject(one)) continue;
-      const number = (value: unknown): number => Number(readInteger(value) ?? 0);
-      this.#topics.get(String(one.topic))?.stale({
-        topic: String(one.topic), reason: String(one.reason), resumeAfter: number(one.resume_after),
-        retentionFloor: number(one.retention_floor), headWatermark: number(one.head_watermark),
-      });
-    }
-  }
-
-  /** How many topics that were asked for are not allowed. */
-  #forbid(body: Record<string, unknown>): number {
-    let count = 0;
-    for (const name of Array.isArray(body.forbidden_topics) ? body.forbidden_topics : []) {
-      const topic = this.#topics.get(String(name));
-      if (!topic || topic.phase === 'blocked') continue;
-      topic.block(new SyncError('forbidden_topic', `the token does not allow ${topic.name}`, { topic: topic.name }));
-      count++;
-    }
-    return count;
-  }
-
-  /** Topics that were not allowed may be with another token. */
-  #unblock(allowed: unknown): void {
-    const scopes = Array.isArray(allowed) ? allowed.filter((scope) => typeof scope === 'string') : [];
-    for (const topic of this.#topics.values()) {
-      const isAllowed = scopes.some((scope) => scope.endsWith('*') ? topic.name.startsWith(scope.slice(0, -1)) : topic.name === scope);
-      if (isAllowed && topic.error?.code === 'forbidden_topic') topic.unblock();
-    }
-  }
-
-  #unsubscribe(name: string): void {
-    if (this.#isJoined) this.#connection.push('sync:unsubscribe', { topics: [name] }).catch(() => undefined);
-  }
-
   #end(topic: TopicCore): void {
-    if (this.#topics.get(topic.name) !== topic) return;
-    this.#topics.delete(topic.name);
-    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#unsubscribe(topic.name);
+    if (this.#subscriptions.topics.get(topic.name) !== topic) return;
+    this.#subscriptions.topics.delete(topic.name);
+    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
     void topic.close();
     this.#update();
   }
 
   // --- What the server pushes.
-
-  #heartbeat(payload: Record<string, unknown>): void {
-    for (const { topic, watermark, head } of entries(payload.watermarks)) {
-      if (head !== undefined) this.#topics.get(topic)?.heartbeat(watermark, head);
-    }
-  }
-
-  /** Asks for a heartbeat when some topic waits: it may wait for nothing but voids, which are sent to nobody. */
-  #scheduleNudge(): void {
-    clearTimeout(this.#nudgeTimer);
-    if (!this.#isJoined) return;
-    this.#nudgeTimer = setTimeout(() => {
-      const waits = [...this.#topics.values()].some((topic) => topic.phase === 'subscribed' && topic.status !== 'live');
-      if (!waits || !this.#isJoined) return;
-      this.#connection.push('sync:heartbeat', {}).catch(() => undefined);
-      this.#scheduleNudge();
-    }, nudgeMs);
-  }
 
   #notice(payload: Record<string, unknown>): void {
     const code = String(payload.code ?? '');
@@ -606,9 +465,9 @@ export class SyncClient {
     this.#backoff.advise(payload.retry_after_ms);
     switch (code) {
       case 'stale_cursor':
-        return this.#stale(payload);
+        return this.#subscriptions.stale(payload);
       case 'forbidden_topic':
-        return void this.#forbid(payload);
+        return void this.#subscriptions.forbid(payload);
       case 'token_expired':
         return this.#tokenEnds(payload.expires_in_ms);
       case 'going_away':
@@ -652,7 +511,7 @@ export class SyncClient {
       this.#refusals = 0;
       this.#tokens.accepted();
       this.#events.emit('reauthenticated');
-      this.#unblock(allowed);
+      this.#subscriptions.unblock(allowed);
       // The same token again gains no time: ask again a little later.
       const next = this.#tokens.replaceInMs();
       this.#scheduleToken(token === previous ? leastTokenMs : next);
@@ -670,35 +529,6 @@ export class SyncClient {
       this.#reauthenticating = false;
     }
   }
-}
-
-// --- Reading what the server says.
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-const serverCodes: readonly string[] = ['unauthorized', 'forbidden_topic', 'bad_subscription', 'stale_cursor', 'payload_too_large',
-  'rate_limited', 'internal', 'slow_consumer', 'reauth_required', 'token_expired', 'bad_topic', 'going_away'] satisfies SyncErrorCode[];
-const knownCode = (code: string): SyncErrorCode => (serverCodes.includes(code) ? code as SyncErrorCode : 'internal');
-
-interface Entry {
-  topic: string;
-  watermark: number;
-  epoch: number | bigint;
-  head: number | undefined;
-}
-
-/** Lists of watermarks; what is none is left out. */
-function entries(list: unknown): Entry[] {
-  const found: Entry[] = [];
-  for (const one of Array.isArray(list) ? list : []) {
-    if (!isObject(one) || typeof one.topic !== 'string') continue;
-    const watermark = readInteger(one.watermark);
-    const head = readInteger(one.head_watermark);
-    if (typeof watermark !== 'number') continue;
-    found.push({ topic: one.topic, watermark, epoch: readInteger(one.epoch) ?? 0, head: typeof head === 'number' ? head : undefined });
-  }
-  return found;
 }
 
 /** `wss://host/path/socket` is served with `https://host/path`. */

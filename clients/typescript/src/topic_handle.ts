@@ -1,5 +1,4 @@
 // One subscriber's hold on a topic: what it listens to ends with it.
-import { Emitter } from './emitter.js';
 import { SyncError } from './errors.js';
 import type { TopicCore } from './topic_core.js';
 import type { Cursor, SyncDocument, SyncStatus, SyncTopic, SyncUpdate, TopicEvents } from './types.js';

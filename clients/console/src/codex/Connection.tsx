@@ -30,7 +30,7 @@ export function Connection({ view, session }: { view: CodexView; session: CodexS
     <section className="connection" aria-label="Connection">
       <Status tone={tone}>{word}</Status>
       <span className="current" data-current={at ?? ''}>
-        {live ? <>current{view.lag > 0 ? `, ${plural(view.lag, 'event')} to come` : ''}</> : at !== null ? <>as of {time(at)}, <Ago at={at} /></> : view.lastChange !== null ? <>last change <Ago at={view.lastChange} /></> : 'nothing received yet'}
+        {live ? <>current{view.lag > 0 ? `, ${plural(view.lag, 'event')} to come` : ''}</> : at !== null ? <>as of {time(at)}, <Ago at={at} /></> : view.lastChange !== null ? <>changed <Ago at={view.lastChange} /></> : 'nothing received yet'}
       </span>
       <span className="hidden" role="status">{`Connection: ${said}`}</span>
       <fieldset className="lane push"><legend>OA Sync</legend><div className="segments">

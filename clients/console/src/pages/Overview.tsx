@@ -41,7 +41,7 @@ function Figures({ sample }: { sample: Sample }) {
         <Figure name="Events in" value={measure(rate('eventsIn'))} unit="/s" note={`${count(totals.events_in)} in all`} />
         <Figure name="Events out" value={measure(rate('eventsOut'))} unit="/s" note={`${bytes(rate('bytesOut'))}/s`} />
         <Figure name="Commit to socket, p99" value={measure(latency.p99)} unit="ms" note={latency.total > 0 ? 'of the last minute' : 'nothing live was sent yet'} />
-        <Figure name="Largest lag" value={count(lag.events_max)} unit="events" note={lag.seconds_max > 0 ? `${duration(lag.seconds_max * 1000)} behind` : 'everybody is current'} />
+        <Figure name="Largest lag" value={count(lag.events_max)} unit={lag.events_max === 1 ? 'event' : 'events'} note={lag.seconds_max > 0 ? `${duration(lag.seconds_max * 1000)} behind` : 'everybody is current'} />
         <Figure name="Health" value={problems === 0 && sample.health.status === 'ready' ? 'Well' : plural(Math.max(1, problems), 'problem')}
           tone={problems === 0 && sample.health.status === 'ready' ? 'ok' : sample.health.status !== 'ready' || sample.health.problems.some((p) => p.severity === 'critical') ? 'bad' : 'warn'}
           note={<Link href="/health">what and why</Link>} />

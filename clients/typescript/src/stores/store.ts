@@ -1,5 +1,4 @@
 // What a store is: cursors and documents, kept together so that a cursor never runs ahead of what it covers.
-import type { Cursor } from '../topic_state.js';
 
 /** A cursor as it is stored. */
 export interface StoredCursor {
