@@ -238,6 +238,7 @@ test('no token is stored anywhere', async () => {
   const text = await stored();
   const [header = '', , signature = ''] = token.split('.');
   assert.ok(!text.includes(signature) && !text.includes(header), 'the token is not');
+  assert.ok(visit.sockets.length > 0 && [...visit.sockets, ...visit.requests].every((url) => !url.includes(signature)), 'nor is it in a URL');
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Delete what is stored' }).click();
   await page.getByText('What was stored on this device is gone').waitFor();

@@ -14,7 +14,7 @@ const modes: [Mode, string, string][] = [
 ];
 
 function wordOf(view: CodexView): [Tone, string] {
-  if (!view.online) return ['warn', 'No network'];
+  if (!view.online && view.status !== 'live') return ['warn', 'No network'];
   if (view.wants !== null && view.wants.why !== 'expired' && view.status !== 'live') return ['warn', 'Needs a token'];
   if (view.mode === 'off') return view.earlier.error !== null ? ['warn', 'Not answered'] : view.earlier.at === null ? ['busy', 'Asking'] : ['ok', 'Asked every 5 s'];
   return syncStatus(view.status);
