@@ -1,6 +1,6 @@
 // The client: one connection, its token, and the topics that share it.
 import { Backoff } from './backoff.js';
-import { Connection, NoReply, Refusal } from './connection.js';
+import { Connection, Refusal } from './connection.js';
 import { Emitter } from './emitter.js';
 import { SyncError, messageOf } from './errors.js';
 import { HttpApi } from './http.js';
@@ -10,6 +10,7 @@ import { memoryStore } from './stores/memory.js';
 import type { SyncStore } from './stores/store.js';
 import { Document } from './document.js';
 import { Subscriptions } from './subscriptions.js';
+import { TokenRenewal } from './token_renewal.js';
 import { Tokens } from './tokens.js';
 import { TopicCore, type TopicHost } from './topic_core.js';
 import { TopicHandle } from './topic_handle.js';
@@ -21,10 +22,13 @@ const deniedAfter = 2;
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 5000;
 
-/** Tokens are not replaced more often than this. */
-const leastTokenMs = 1000;
-
 const topicPattern = /^[A-Za-z0-9_.:/-]{1,160}$/;
+
+/** What of browsers' events is used where there are some. */
+interface EventSource {
+  addEventListener(event: string, listener: () => void): void;
+  removeEventListener(event: string, listener: () => void): void;
+}
 
 const gateCodes = new Set(['invalid_client_build', 'unsupported_protocol_version', 'unsupported_schema_version',
   'upgrade_required', 'unsupported_client_build']);
@@ -39,6 +43,7 @@ export class SyncClient {
   readonly #backoff: Backoff;
   readonly #events: Emitter<ClientEvents>;
   readonly #subscriptions: Subscriptions;
+  readonly #renewal: TokenRenewal;
   readonly #host: TopicHost;
   #backoffOptions: Partial<BackoffOptions>;
   #status: SyncStatus = 'idle';
@@ -48,15 +53,14 @@ export class SyncClient {
   #isClosed = false;
   #wasOnline = false;
   #isJoined = false;
+  /** Between two tries to connect. */
+  #isWaiting = false;
   #isDenied = false;
   #refusals = 0;
+  /** In the time of performance.now(), which no clock turns back. */
   #joinedAt = 0;
   /** Ends the wait, or the attempt, that is under way. */
   #attempt = new AbortController();
-  #tokenTimer: ReturnType<typeof setTimeout> | undefined;
-  #reauthenticating = false;
-  /** When the provider was asked last. */
-  #askedAt = 0;
   #onlineWaiters = new Set<() => void>();
 
   constructor(options: SyncClientOptions) {
@@ -94,6 +98,21 @@ export class SyncClient {
     });
     this.#host = this.#makeHost();
     this.#subscriptions = this.#makeSubscriptions();
+    this.#renewal = new TokenRenewal(this.#tokens, this.#connection, {
+      renewed: (allowedTopics) => {
+        this.#refusals = 0;
+        this.#events.emit('reauthenticated');
+        this.#subscriptions.unblock(allowedTopics);
+      },
+      refused: (reason) => {
+        // Without another token the server closes the socket when its time is over; a connection of its own may take it.
+        this.#refused(reason);
+        this.#connection.fail('the token was refused');
+      },
+      failed: (error) => this.#failed(error),
+    });
+    // Where the platform tells, there is no need to wait.
+    (globalThis as Partial<EventSource>).addEventListener?.('online', this.#networkIsBack);
   }
 
   /** Of the client and all its topics together. */
@@ -125,6 +144,7 @@ export class SyncClient {
   /** Ends the connection. Subscriptions stay, and go on with the next `connect()`. */
   disconnect(): void {
     this.#isWanted = false;
+    this.#isWaiting = false;
     this.#isDenied = false;
     this.#wasOnline = false;
     this.#attempt.abort();
@@ -141,6 +161,7 @@ export class SyncClient {
     this.#subscriptions.topics.clear();
     await Promise.all(topics.map((topic) => topic.close()));
     await this.#store.close?.();
+    (globalThis as Partial<EventSource>).removeEventListener?.('online', this.#networkIsBack);
     this.#update();
     this.#events.clear();
   }
@@ -304,10 +325,11 @@ export class SyncClient {
     const { signal } = (this.#attempt = new AbortController());
     this.#changed();
     this.#log('connecting', { inMs: Math.round(wait) });
+    this.#isWaiting = true;
     await sleep(wait, signal);
     if (signal.aborted) return;
+    this.#isWaiting = false;
     let token;
-    this.#askedAt = this.#host.now();
     try {
       token = await this.#tokens.ask('connect');
     } catch (error) {
@@ -319,16 +341,20 @@ export class SyncClient {
     if (!signal.aborted) this.#connection.open(token);
   }
 
+  readonly #networkIsBack = (): void => {
+    if (this.#isWaiting && !this.#isDenied) void this.#connect(0);
+  };
+
   #offline(): void {
     this.#isJoined = false;
-    clearTimeout(this.#tokenTimer);
+    this.#renewal.stop();
     this.#subscriptions.offline();
     this.#changed();
   }
 
   async #closed(how: { wasOpen: boolean; code: number; reason: string }): Promise<void> {
     this.#log('disconnected', { code: how.code, reason: how.reason });
-    if (this.#isJoined && this.#host.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
+    if (this.#isJoined && performance.now() - this.#joinedAt >= goodAfterMs) this.#backoff.succeeded();
     this.#offline();
     if (!this.#isWanted) return;
     const { signal } = this.#attempt;
@@ -400,10 +426,10 @@ export class SyncClient {
     this.#wasOnline = true;
     this.#refusals = 0;
     this.#error = null;
-    this.#joinedAt = this.#host.now();
+    this.#joinedAt = performance.now();
     this.#tokens.accepted();
     this.#adviseBackoff(reply.reconnect_backoff_ms);
-    this.#scheduleToken(this.#tokens.replaceInMs());
+    this.#renewal.joined();
     this.#subscriptions.joined(reply, asked);
     for (const done of [...this.#onlineWaiters]) done();
     this.#changed();
@@ -454,6 +480,7 @@ export class SyncClient {
     this.#subscriptions.topics.delete(topic.name);
     if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
     void topic.close();
+    this.#subscriptions.hasRoom();
     this.#update();
   }
 
@@ -469,7 +496,7 @@ export class SyncClient {
       case 'forbidden_topic':
         return void this.#subscriptions.forbid(payload);
       case 'token_expired':
-        return this.#tokenEnds(payload.expires_in_ms);
+        return this.#renewal.endsIn(payload.expires_in_ms);
       case 'going_away':
       case 'slow_consumer':
       case 'reauth_required':
@@ -478,55 +505,6 @@ export class SyncClient {
           { details: payload, ...(typeof payload.reason === 'string' ? { reason: payload.reason } : {}) }));
       default:
         return this.#failed(new SyncError(knownCode(code), `the server says: ${textOf(payload.message) ?? code}`, { details: payload }));
-    }
-  }
-
-  // --- The token of an open connection.
-
-  #scheduleToken(inMs: number | undefined): void {
-    clearTimeout(this.#tokenTimer);
-    if (inMs === undefined || !this.#isJoined) return;
-    this.#tokenTimer = setTimeout(() => void this.#reauthenticate(), Math.min(inMs, 0x7fff_ffff));
-  }
-
-  /** The server says that the token ends soon. One that is new and ends soon all the same is not asked for in a loop. */
-  #tokenEnds(inMs: unknown): void {
-    const left = typeof inMs === 'number' ? inMs : 0;
-    const age = Math.max(0, this.#host.now() - this.#askedAt);
-    this.#scheduleToken(Math.max(0, Math.max(leastTokenMs, left / 4) - age));
-  }
-
-  async #reauthenticate(): Promise<void> {
-    if (this.#reauthenticating) return;
-    this.#reauthenticating = true;
-    const { signal } = this.#attempt;
-    const previous = this.#tokens.current;
-    this.#askedAt = this.#host.now();
-    try {
-      const token = await this.#tokens.ask('expiring');
-      if (signal.aborted || !this.#isJoined) return;
-      let allowed: unknown;
-      await this.#connection.push('sync:reauthenticate', { token }, (reply) => void (allowed = reply.allowed_topics));
-      if (signal.aborted) return;
-      this.#refusals = 0;
-      this.#tokens.accepted();
-      this.#events.emit('reauthenticated');
-      this.#subscriptions.unblock(allowed);
-      // The same token again gains no time: ask again a little later.
-      const next = this.#tokens.replaceInMs();
-      this.#scheduleToken(token === previous ? leastTokenMs : next);
-    } catch (error) {
-      if (signal.aborted || error instanceof NoReply) return;
-      if (error instanceof Refusal) {
-        // Without another token the server closes the socket when its time is over; a connection of its own may take it.
-        this.#refused(textOf(error.response.reason) ?? textOf(error.response.code) ?? 'unauthorized');
-        this.#connection.fail('the token was refused');
-      } else {
-        this.#failed(error as SyncError);
-        this.#scheduleToken(leastTokenMs + this.#newBackoff().next());
-      }
-    } finally {
-      this.#reauthenticating = false;
     }
   }
 }

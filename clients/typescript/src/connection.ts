@@ -81,7 +81,9 @@ export class Connection {
     // Its types say that a token is a text; it may be a function, which is asked for each connection.
     this.#socket = new Socket(url, options as unknown as Partial<SocketConnectOption>);
     this.#socket.onOpen(() => {
-      if (!this.#attempt) return;
+      // In browsers phoenix connects by itself when a page comes back from the cache: that is not ours.
+      if (!this.#attempt) return this.#socket.disconnect();
+      if (this.#attempt.wasOpen) return this.#ended(1006, 'connected twice');
       this.#attempt.wasOpen = true;
       this.#events.opened();
     });
@@ -95,6 +97,9 @@ export class Connection {
   /** Connects. `opened` or `closed` follows. */
   open(token: string): void {
     this.#token = token;
+    this.#attempt = undefined;
+    // Whatever connection there is, is none of this attempt.
+    this.#socket.disconnect();
     this.#attempt = { wasOpen: false };
     this.#socket.connect();
   }

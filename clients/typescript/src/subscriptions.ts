@@ -177,6 +177,11 @@ export class Subscriptions {
     return count;
   }
 
+  /** A topic was given up: one that was too many may be taken now. */
+  hasRoom(): void {
+    for (const topic of this.topics.values()) if (topic.error?.code === 'bad_subscription') topic.unblock();
+  }
+
   /** Topics that were not allowed may be with another token. */
   unblock(allowed: unknown): void {
     const scopes = Array.isArray(allowed) ? allowed.filter((scope) => typeof scope === 'string') : [];

@@ -67,8 +67,8 @@ export class Tokens {
     } catch (cause) {
       throw new SyncError('token_unavailable', `the token provider failed: ${messageOf(cause)}`, { cause });
     }
-    if (typeof token !== 'string' || token === '') {
-      throw new SyncError('token_unavailable', 'the token provider gave no token; it has to return a non-empty string');
+    if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
+      throw new SyncError('token_unavailable', 'the token provider gave no token; it has to return a JWT, without `Bearer`');
     }
     if (token !== this.#current) this.#refusal = undefined;
     this.#current = token;

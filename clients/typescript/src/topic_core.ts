@@ -156,7 +156,6 @@ export class TopicCore {
     const previous = this.#status;
     this.#status = this.#statusNow();
     if (this.#status === previous) return;
-    if (this.#status === 'live') this.#error = null;
     this.events.emit('status', this.#status, previous);
     this.#host.topicChanged();
   }
@@ -295,7 +294,10 @@ export class TopicCore {
 
   /** The server may allow it now. */
   unblock(): void {
-    if (this.#phase === 'blocked') void this.#load();
+    if (this.#phase !== 'blocked') return;
+    // What it has is as good as what is stored, or better.
+    if (this.state.cursor) this.#enter('ready');
+    else void this.#load();
   }
 
   /** The server cannot resume the cursor. */
@@ -444,9 +446,16 @@ export class TopicCore {
 
   #toPublic(update: WireUpdate, fetched: { text: string } | null | undefined): SyncUpdate {
     const text = update.hydrationRequired ? fetched?.text ?? null : update.text;
+    let payload: unknown = null;
+    try {
+      if (text !== null) payload = this.#host.parse(text);
+    } catch (cause) {
+      this.#host.failed(new SyncError('listener_failed', `parse threw for ${update.docKey} of ${this.name}: ${messageOf(cause)}`,
+        { topic: this.name, docKey: update.docKey, cause }));
+    }
     return {
       topic: this.name, docKey: update.docKey, docVersion: update.docVersion, op: update.op,
-      payload: text === null ? null : this.#host.parse(text), payloadHash: update.payloadHash,
+      payload, payloadHash: update.payloadHash,
       watermark: update.watermark, epoch: update.epoch, insertedAt: update.insertedAt, hydrated: update.hydrationRequired,
     };
   }
@@ -458,6 +467,7 @@ export class TopicCore {
     this.#resyncs = 0;
     this.#resubscribes = 0;
     this.#backoff.succeeded();
+    this.#error = null;
     this.#isLive = true;
     this.#update();
   }

@@ -1,4 +1,6 @@
 // The connection goes and comes: at every step, with the server, for good.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { memoryStore } from '../src/index.js';
 import { held, reach, record, Stand, waitFor, Wire } from './support/stand.js';
@@ -110,4 +112,47 @@ test('disconnect and connect', async () => {
   await reach(topic, 2);
   expect(updates.map((u) => u.watermark)).toEqual([1, 2]);
   expect(client.wire.opened).toBe(2);
+});
+
+test('closed, nothing keeps the process from ending', async () => {
+  const script = `
+    import { SyncClient } from '@openagents/sync';
+    import WebSocket from 'ws';
+    const client = new SyncClient({ url: process.env.SYNC_URL, token: () => process.env.TOKEN, transport: WebSocket });
+    const topic = client.subscribe('process.ends');
+    await topic.live();
+    const waiting = client.subscribe('process.waits');
+    await client.close();
+    console.log('closed');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: fileURLToPath(new URL('..', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, SYNC_URL: stand.fanout.socketUrl, TOKEN: stand.keyring.token(['*']) } });
+  let output = '';
+  let ended: { code: number | null } | undefined;
+  child.stdout.on('data', (data) => (output += data));
+  child.on('close', (code) => (ended = { code }));
+  // phoenix's own timers would keep it for much longer, were they not ended.
+  await waitFor(() => ended, { timeoutMs: 40_000 });
+  expect([ended!.code, output]).toEqual([0, 'closed\n']);
+});
+
+test('the network is back: tried at once', async () => {
+  const listeners = new Map<string, () => void>();
+  Object.assign(globalThis, { addEventListener: (event: string, listener: () => void) => listeners.set(event, listener),
+    removeEventListener: (event: string) => listeners.delete(event) });
+  try {
+    const fanout = await stand.startFanout({ 'reconnect-backoff-base-ms': 3_600_000 });
+    const client = stand.client({ fanout, backoff: { maxMs: 3_600_000 } });
+    const topic = client.subscribe('online');
+    await topic.live();
+    client.wire.cut();
+    await waitFor(() => client.waits.length === 2);
+    expect(client.waits[1]).toBeGreaterThan(1_000_000);
+    listeners.get('online')?.();
+    await topic.live();
+    await client.close();
+    expect(listeners.size).toBe(0);
+  } finally {
+    Reflect.deleteProperty(globalThis, 'addEventListener');
+    Reflect.deleteProperty(globalThis, 'removeEventListener');
+  }
 });

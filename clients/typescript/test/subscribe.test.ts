@@ -96,6 +96,23 @@ test('a listener that throws keeps nobody from hearing', async () => {
   expect(client.errors.map((e) => e.code)).toEqual(['listener_failed', 'listener_failed']);
 });
 
+test('a parser that throws harms nobody but who looks', async () => {
+  for (const name of ['parse', 'pointer:parse']) {
+    const client = stand.client({ parse: () => {
+      throw new Error('mine');
+    } });
+    const topic = client.subscribe(name, { start: 'floor' });
+    const updates = record(topic);
+    await topic.live();
+    await stand.insert(name, 2);
+    await reach(topic, 2);
+    expect(updates.map((u) => [u.watermark, u.payload])).toEqual([[1, null], [2, null]]);
+    expect(() => topic.get('item:1')?.payload).toThrow('mine');
+    expect(held(topic)).toEqual(await stand.table(name));
+    expect(client.errors.map((e) => e.code)).toEqual(['listener_failed', 'listener_failed']);
+  }
+});
+
 test('digits that a double does not hold are kept, and verified', async () => {
   await stand.query(`INSERT INTO app.items (topic, id, version, n, body) VALUES ('digits', 9007199254740993, 9007199254740993, 0.10, 'ü')`);
   for (const encoding of ['proto', 'json'] as const) {

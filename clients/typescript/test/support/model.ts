@@ -1,6 +1,6 @@
 // The model test's world: a table of its own, a fan-out, two tabs over one store, and what happened so far.
 import { expect } from 'vitest';
-import { memoryStore, type StoredTopic, type SyncStore, type SyncTopic } from '../../src/index.js';
+import { memoryStore, type StoredTopic, type SyncError, type SyncStore, type SyncTopic } from '../../src/index.js';
 import { held, type Stand, type TestClient, waitFor } from './stand.js';
 
 /** One event as the journal had it. */
@@ -30,6 +30,8 @@ interface Life {
   topic: SyncTopic;
   store: SyncStore & { commitsLeft: number };
   stretches: { from: number; watermarks: number[] }[];
+  /** Errors that a right client of a right server never has. */
+  wrong: string[];
 }
 
 export type TabName = 'a' | 'b';
@@ -122,7 +124,12 @@ export class World {
       return this.#stand.keyring.token(['*']);
     } });
     const topic = client.subscribe(this.topic);
-    const life: Life = { client, topic, store, stretches: [] };
+    const life: Life = { client, topic, store, stretches: [], wrong: [] };
+    const note = (error: SyncError): void => {
+      if (['gap', 'hash_mismatch', 'protocol_error', 'listener_failed', 'resync_failed'].includes(error.code)) life.wrong.push(error.message);
+    };
+    client.on('error', note);
+    topic.on('error', note);
     topic.on('documents', ({ reset }) => {
       if (reset) life.stretches.push({ from: topic.cursor?.watermark ?? 0, watermarks: [] });
     });
@@ -181,6 +188,7 @@ export class World {
   /** Every watermark of each stretch was applied, once, in order. */
   async #checkLife(tab: string, life: Life): Promise<void> {
     await this.#readJournal();
+    expect(life.wrong, `errors of tab ${tab}`).toEqual([]);
     life.stretches.forEach(({ from, watermarks }, i) => {
       const last = watermarks.at(-1) ?? from;
       const expected = [...this.#journal.keys()].filter((w) => w > from && w <= last).sort((x, y) => x - y);

@@ -4,7 +4,7 @@ import { afterAll, inject } from 'vitest';
 import WebSocket from 'ws';
 import { Fanout, Keyring, waitFor } from '../../../../test/harness/index.mjs';
 import { schemaScript } from './schema.js';
-import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate } from '../../src/index.js';
+import { SyncClient, type SyncClientOptions, type SyncError, type SyncTopic, type SyncUpdate, type WebSocketConstructor } from '../../src/index.js';
 
 export { waitFor, pause, within, Keyring, Fanout } from '../../../../test/harness/index.mjs';
 
@@ -23,7 +23,7 @@ export class Wire {
   cutAfter: number | undefined;
   /** Frames that are sent before the connection is lost. */
   cutAfterSent: number | undefined;
-  readonly transport: typeof WebSocket;
+  readonly transport: WebSocketConstructor;
 
   constructor() {
     const wire = this;
@@ -35,13 +35,18 @@ export class Wire {
         this.on('close', () => wire.sockets.delete(this));
       }
 
+      /** Frames that were read with the one that is lost are lost too. */
+      #isCut = false;
+
       override emit(event: string | symbol, ...args: unknown[]): boolean {
-        if (event === 'message' && wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
+        if (event !== 'message') return super.emit(event, ...args);
+        if (wire.cutAfter !== undefined && wire.cutAfter-- <= 0) {
           wire.cutAfter = undefined;
+          this.#isCut = true;
           this.terminate();
-          return false;
         }
-        if (event === 'message') wire.heard++;
+        if (this.#isCut) return false;
+        wire.heard++;
         return super.emit(event, ...args);
       }
 
@@ -53,7 +58,7 @@ export class Wire {
         }
         super.send(data);
       }
-    } as typeof WebSocket;
+    };
   }
 
   /** Cuts every connection as a dead network would: no close frame. */
