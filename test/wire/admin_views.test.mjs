@@ -118,7 +118,7 @@ test('sessions: who, from where, how far; by topic and by subject', async () => 
   assert.ok(one.client.startsWith('console-é') && Buffer.byteLength(one.client) <= 64, 'a long name is cut between characters');
   assert.ok(Math.abs(one.connected_at - begun) < 60_000 && one.token_expires_at > begun && one.bytes_out > 0);
   assert.deepEqual([one.topics_total, one.lag_events_max], [2, 0]);
-  assert.deepEqual(one.topics.toSorted((/** @type {any} */ a, /** @type {any} */ b) => a.topic < b.topic ? -1 : 1),
+  assert.deepEqual([...one.topics].sort((/** @type {any} */ a, /** @type {any} */ b) => a.topic < b.topic ? -1 : 1),
     [{ topic: 'view.other', watermark: 0, head_watermark: 0, lag: 0 }, { topic: 'view.sessions', watermark: 3, head_watermark: 3, lag: 0 }]);
 
   assert.equal((await look('sessions?topic=view.sessions')).total, 4);

@@ -97,8 +97,10 @@ test('what is hashed is kept for ever, compressed for who takes it, and asked fo
 });
 
 test('types of a service worker, a manifest, an image', async () => {
-  for (const [path, type] of [['/sw.js', 'text/javascript; charset=utf-8'], ['/manifest.webmanifest', 'application/manifest+json'],
-    ['/icon.png', 'image/png']]) {
+  /** @type {[string, string][]} */
+  const types = [['/sw.js', 'text/javascript; charset=utf-8'], ['/manifest.webmanifest', 'application/manifest+json'],
+    ['/icon.png', 'image/png']];
+  for (const [path, type] of types) {
     const { status, headers } = await ask(path);
     assert.deepEqual([status, headers['content-type'], headers['cache-control']], [200, type, 'no-cache']);
   }

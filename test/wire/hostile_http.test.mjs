@@ -83,10 +83,10 @@ test('too many requests of one address are 429, probes never', async () => {
   await waitFor(async () => (await limited.fetch('/api/sync/heads?topic=x')).status === 401, { what: 'a request is taken again' });
 });
 
-test('the admin listener: no sockets, no documents; metrics, and why', async () => {
-  assert.equal((await fanout.fetchAdmin('/api/sync/heads?topic=x')).status, 404);
-  assert.equal((await fanout.fetchAdmin('/socket/websocket')).status, 404);
-  assert.match(await exchange('GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n\r\n', fanout.adminPort), /^HTTP\/1\.1 404 /);
+test('the admin listener: sockets and documents for tokens only; metrics, and why', async () => {
+  assert.equal((await fanout.fetchAdmin('/api/sync/heads?topic=x')).status, 401);
+  assert.equal((await fanout.fetchAdmin('/socket/websocket')).status, 426);
+  assert.match(await exchange('GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n\r\n', fanout.adminPort), /^HTTP\/1\.1 401 /);
   assert.equal((await (await fanout.fetchAdmin('/readyz')).json()).status, 'ready');
   assert.equal((await (await fanout.fetchAdmin('/healthz')).json()).stalled_loops, 0);
   assert.equal((await fanout.fetch('/metrics')).status, 404);

@@ -18,20 +18,17 @@ int64_t NumberAt(const Json& object, const char* name) {
 }  // namespace
 
 void DatabaseGlance::Get(Callback done) {
-  GlanceRef fresh;
-  bool ask = false;
-  {
-    const std::lock_guard lock(mutex_);
-    const int64_t now = clock_.SteadyMs();
-    if (last_ && now < fresh_until_ms_) {
-      fresh = last_;
-    } else {
-      waiters_.push_back({now + kPatienceMs, std::move(done)});
-      ask = !std::exchange(under_way_, true);
-    }
+  const int64_t now = clock_.SteadyMs();
+  std::unique_lock lock(mutex_);
+  if (last_ && now < fresh_until_ms_) {
+    const GlanceRef fresh = last_;
+    lock.unlock();
+    return done(fresh);
   }
-  if (fresh) return done(fresh);
-  if (ask) Ask();
+  waiters_.push_back({now + kPatienceMs, std::move(done)});
+  const bool is_under_way = std::exchange(under_way_, true);
+  lock.unlock();
+  if (!is_under_way) Ask();
 }
 
 void DatabaseGlance::Ask() {

@@ -17,4 +17,7 @@ struct AdminEnvironment {
 
 void AddAdminRoutes(const AdminEnvironment& environment, HttpRouter* router);
 
+// Those of them that need no server: topics, events, history, sessions.
+void AddViewRoutes(const AdminAccess& access, const AdminViews& views, HttpRouter* router);
+
 }  // namespace oasync

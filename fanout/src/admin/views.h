@@ -9,6 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
 
 #include "admin/gather.h"
 #include "base/worker_thread.h"
@@ -38,7 +41,8 @@ struct AdminViewsEnvironment {
 // Any thread. Every method replies once.
 class AdminViews {
  public:
-  AdminViews(AdminViewsEnvironment environment, AdminLimits limits) : environment_(environment), limits_(limits) {}
+  AdminViews(AdminViewsEnvironment environment, AdminLimits limits)
+      : environment_(std::move(environment)), limits_(limits) {}
 
   void Topics(const HttpRequest& request, HttpReply reply) const;
   void Events(const HttpRequest& request, HttpReply reply) const;

@@ -51,6 +51,9 @@ constexpr char kHistorySql[] =
     "SELECT @.sync_events_json($1::text, $6::text, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
 constexpr char kCanarySql[] = "SELECT @.sync_canary()";
 
+// What the database did not have, it may have after that: an update, or a grant.
+constexpr std::chrono::seconds kNoOverview{30};
+
 constexpr char kDataCorrupted[] = "XX001";
 constexpr char kUndefinedFunction[] = "42883";
 constexpr char kNoPrivilege[] = "42501";
@@ -217,11 +220,21 @@ void DatabaseReader::ReadEvents(const EventsQuestion& question, DocumentCallback
 }
 
 void DatabaseReader::ReadOverview(DocumentCallback done) {
+  const auto ask_versions = [this](DocumentCallback callback) {
+    operators_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(std::move(callback)));
+  };
+  if (Clock::now().time_since_epoch().count() < no_overview_until_.load(std::memory_order_relaxed)) {
+    return ask_versions(std::move(done));
+  }
   operators_.Ask("overview", {"overview", kOverviewSql, {}},
-                 AnswerBody([this, done = std::move(done)](DocumentAnswer answer) {
-                   if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege)
+                 AnswerBody([this, ask_versions, done = std::move(done)](DocumentAnswer answer) {
+                   if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege) {
                      return done(std::move(answer));
-                   operators_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(done));
+                   }
+                   // Every failed question is a line in the server's log.
+                   no_overview_until_.store((Clock::now() + kNoOverview).time_since_epoch().count(),
+                                            std::memory_order_relaxed);
+                   ask_versions(done);
                  }));
 }
 

@@ -6,6 +6,7 @@
 // are.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class DatabaseReader {
   JournalReader documents_;
   JournalReader commands_;
   JournalReader operators_;
+  std::atomic<TimePoint::rep> no_overview_until_{0};  // until then only the versions are asked for
 };
 
 }  // namespace oasync::pg
