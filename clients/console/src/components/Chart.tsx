@@ -45,7 +45,7 @@ export function Chart({ title, series, lines, format }: { title: string; series:
       width: element.clientWidth || 300, height: 150, legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 5 } },
       scales: { x: { time: true, range: (_plot, min, max) => [Math.min(min ?? 0, (max ?? 0) - shortestSpan), max ?? 0] }, y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.15)] } },
-      axes: [{ ...axis, size: 26, space: 70, values: clockLabels }, { ...axis, size: 52, space: 32, values: (_plot, splits) => splits.map((value) => format(value)) }],
+      axes: [{ ...axis, size: 26, space: 70, values: clockLabels }, { ...axis, size: 52, space: 32, values: (_plot, splits) => splits.map((value, i) => (i > 0 && format(value) === format(splits[i - 1]!) ? '' : format(value))) }],
       series: [{}, ...lines.map((line, i): uPlot.Series => ({ label: line.label, stroke: colour(colourNames[i % colourNames.length]!), width: 1.75,
         ...(line.dash ? { dash: [5, 4] } : {}), spanGaps: false, points: { show: true, size: 4, fill: colour(colourNames[i % colourNames.length]!), filter: lonely } }))],
     }, data, element);

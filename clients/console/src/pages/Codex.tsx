@@ -75,7 +75,7 @@ export default function Codex() {
         <div className="actions"><button type="button" className="plain" aria-pressed={compact} onClick={() => go({ view: compact ? null : 'compact' })}>{compact ? 'Full list' : 'Status at a glance'}</button></div></div>
       <Connection view={view} session={session} />
       {view.wants !== null && view.storeRead && <TokenForm session={session} wants={view.wants} shown={view.runs.length + view.workers.length} />}
-      {view.problem !== null && <Banner tone="warn" title={view.problem.title}><p>{view.problem.text}</p></Banner>}
+      {view.problem !== null && <Banner tone={view.problem.passed ? 'info' : 'warn'} title={view.problem.title} actions={view.problem.passed && <button type="button" onClick={() => session.dismiss()}>Dismiss</button>}><p>{view.problem.text}</p></Banner>}
       {compact ? <Compact view={view} /> : <>
         <Tabs label="What to show" tabs={[['runs', `Runs (${count(view.runs.length)})`], ['workers', `Workers (${count(view.workers.length)})`]]} chosen={kind} onChoose={(chosen) => {
           setOpenKey(null);
