@@ -156,6 +156,7 @@ test('the lane is turned at run time; on, the earlier source is not even loaded'
   await connectionIs(page, 'Live');
   await run(page, 'run-00021').waitFor();
   await shellStored(page);
+  assert.ok(requests.some((url) => url.endsWith('/icons/icon-maskable-512.png')), 'what the service worker asks for is in the log');
   assert.equal(earlierChunks(), 0, 'on: the earlier source is not loaded');
   const cached = await page.evaluate(async () => {
     const names = await caches.keys();
