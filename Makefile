@@ -133,7 +133,7 @@ check-terminal: fanout $(PROTO_ES) ## the terminal client, against real servers
 
 .PHONY: check-browser
 check-browser: console fanout ## the console in Debian's Chromium
-	timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(sort $(wildcard test/browser/*.test.mjs))
+	timeout 1800 $(NODE_TEST) $(sort $(wildcard test/browser/*.test.mjs))
 
 .PHONY: check-integration
 check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every event exactly once
@@ -177,7 +177,7 @@ bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and th
 
 ##@ Keeping it tidy
 .PHONY: lint
-lint: deps all unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
+lint: deps all sdk unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
 	@VERSION=$(VERSION) scripts/lint.sh
 
 .PHONY: format

@@ -23,7 +23,8 @@ cppcheck_() {
 }
 
 types() {
-  "$bin/tsc" --noEmit && "$bin/tsc" -p clients/typescript
+  "$bin/tsc" --noEmit && "$bin/tsc" -p clients/typescript && "$bin/tsc" -p test/browser && "$bin/tsc" -p clients/console &&
+    "$bin/tsc" -p clients/console/tsconfig.worker.json
 }
 
 shell() {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
 import { applicationTokens, browserStand, connectionIs, pasteToken, shellStored, useApplication, writeRuns, writeWorkers } from './stand.mjs';
 
-const { stand, browser, publicUrl } = await browserStand({ flags: { 'token-grace-ms': 500 } });
+const { stand, browser, publicUrl } = await browserStand({ flags: { 'token-grace-ms': 1000 } });
 const { fanout } = stand;
 const scopes = ['runtime.*'];
 const codex = `${publicUrl}/codex`;
@@ -71,15 +71,16 @@ test('tokens of the application are renewed on the open socket before they end',
   const visit = await browser.visit();
   const { page } = visit;
   let made = 0;
-  // The first two end after seconds, the others are good.
-  const asked = await applicationTokens(visit, () => (made++ < 2 ? shortToken(6) : fanout.token(scopes)));
+  // The first one ends after seconds, the others are good.
+  const end = Math.floor(Date.now() / 1000) + 8;
+  const asked = await applicationTokens(visit, () => (made++ < 1 ? fanout.token(scopes, { exp: end }) : fanout.token(scopes)));
   await page.goto(codex);
   await useApplication(page);
   await connectionIs(page, 'Live');
   const sockets = visit.sockets.length;
-  const end = Math.floor(Date.now() / 1000) + 8;
-  await waitFor(() => asked.count >= 3, { what: () => `the application was asked ${asked.count} times` });
-  await waitFor(() => Date.now() / 1000 > end, { what: 'the first tokens have ended' });
+  await waitFor(() => asked.count >= 2, { what: () => `the application was asked ${asked.count} times` });
+  // Past the token's end, and what a socket may outlive it.
+  await waitFor(() => Date.now() / 1000 > end + 1.5, { what: 'the first token has ended' });
   await writeRuns(stand, 1, { first: 30, version: 2, status: 'after renewal' });
   await page.getByLabel('Find').fill('run-00030');
   await run(page, 'run-00030').getByText('after renewal').waitFor();
@@ -92,7 +93,8 @@ test('a pasted token that ends is asked for again, and the page goes on from its
   const { page } = visit;
   await page.goto(codex);
   await pasteToken(page, shortToken(4));
-  await page.getByRole('heading', { name: 'The token ends soon' }).waitFor();
+  // On a very slow machine it may have ended before it was used.
+  await page.getByRole('heading', { name: /^The token (ends soon|is no longer good)$/ }).waitFor();
   await visit.picture('codex-token-ends');
   await connectionIs(page, /Reconnecting|Needs a token|Refused/);
   await writeRuns(stand, 1, { first: 31, version: 2, status: 'while away' });
@@ -154,6 +156,7 @@ test('the lane is turned at run time; on, the earlier source is not even loaded'
   await connectionIs(page, 'Live');
   await run(page, 'run-00021').waitFor();
   await shellStored(page);
+  assert.ok(requests.some((url) => url.endsWith('/icons/icon-maskable-512.png')), 'what the service worker asks for is in the log');
   assert.equal(earlierChunks(), 0, 'on: the earlier source is not loaded');
   const cached = await page.evaluate(async () => {
     const names = await caches.keys();
@@ -236,6 +239,7 @@ test('no token is stored anywhere', async () => {
   const text = await stored();
   const [header = '', , signature = ''] = token.split('.');
   assert.ok(!text.includes(signature) && !text.includes(header), 'the token is not');
+  assert.ok(visit.sockets.length > 0 && [...visit.sockets, ...visit.requests].every((url) => !url.includes(signature)), 'nor is it in a URL');
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Delete what is stored' }).click();
   await page.getByText('What was stored on this device is gone').waitFor();

@@ -124,6 +124,8 @@ test('a cursor that is older than what is kept: the documents are loaded anew, a
   await run(page, 'run-00010').waitFor({ state: 'detached' });
   await visit.picture('codex-stale');
   assert.ok(visit.requests.some((url) => url.includes('/api/sync/snapshot')), 'by a snapshot');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await page.getByText('Documents were loaded anew').waitFor({ state: 'detached' });
   await writeRuns(stand, 1, { first: 11, version: 3, status: 'live again' });
   await run(page, 'run-00011').getByText('live again').waitFor();
 });

@@ -34,7 +34,7 @@ const look = (page) => page.evaluate(() => {
   const rows = [...table.querySelectorAll('.body [role=row]')].map((row) => ({ box: row.getBoundingClientRect(), index: Number(row.getAttribute('aria-rowindex')), text: row.textContent ?? '' }));
   const seen = rows.filter(({ box }) => box.bottom > view.top + 40 && box.top < view.bottom - 1).sort((a, b) => a.box.top - b.box.top);
   return { rows: rows.length, elements: document.getElementsByTagName('*').length, top: table.scrollTop,
-    seen: seen.map(({ index, text }) => ({ index, text })), covered: seen.length > 0 && seen[0].box.top <= view.top + 40 && (seen.at(-1)?.box.bottom ?? 0) >= view.bottom - 2 };
+    seen: seen.map(({ index, text }) => ({ index, text })), covered: seen[0] !== undefined && seen[0].box.top <= view.top + 40 && (seen.at(-1)?.box.bottom ?? 0) >= view.bottom - 2 };
 });
 
 test('rows are right wherever one scrolls, and the page stays small', async () => {
@@ -46,7 +46,7 @@ test('rows are right wherever one scrolls, and the page stays small', async () =
     await grid.evaluate((table, to) => void (table.scrollTop = to), top);
     const at = await waitFor(async () => {
       const now = await look(page);
-      return now.covered && now;
+      return now.covered ? now : undefined;
     }, { what: `rows cover the view at ${part}` });
     assert.ok(at.rows < 80, `${at.rows} rows in the document`);
     assert.ok(at.elements < 1500, `${at.elements} elements`);
@@ -84,11 +84,11 @@ test('the keyboard: from the first stop of the page to the last row and back', a
     return { row: Number(element?.getAttribute('aria-rowindex') ?? 0), text: (element?.textContent ?? '').trim(), tag: element?.tagName ?? '', id: element?.id ?? '',
       visible: element !== null && (element.matches(':focus-visible') || element.tagName === 'BODY') };
   });
-  await page.evaluate(() => {
-    (/** @type {HTMLElement | null} */ (document.activeElement))?.blur();
-    document.getSelection()?.removeAllRanges();
-  });
+  // From the end of the page Tab goes on with its first stop.
+  await page.locator('h1').click();
   await page.locator('a.skip').focus();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Tab');
   /** @type {string[]} */
   const stops = [];
   for (let i = 0; i < 30; i++) {
@@ -143,5 +143,8 @@ test('screen readers are told of the connection, not of every change', async () 
   });
   for (let version = 10; version < 20; version++) await writeRuns(stand, 5, { version, status: `state ${version}` });
   await page.getByRole('row').filter({ hasText: id(1) }).getByText('state 19').waitFor();
-  assert.deepEqual(await page.evaluate(() => (/** @type {any} */ (window)).spoken), []);
+  const spoken = await page.evaluate(() => /** @type {string[]} */ ((/** @type {any} */ (window)).spoken));
+  // Fifty documents changed. A slow machine may have been catching up for a while, which is said.
+  assert.deepEqual(spoken.filter((text) => !text.startsWith('Connection: ')), []);
+  assert.ok(spoken.length <= 4, spoken.join());
 });

@@ -76,6 +76,25 @@ async function openTokenForm(page) {
   if (await button.isVisible()) await button.click();
 }
 
+/**
+ * Moves the first events of a database, which came before there were partitions, into one: health warns of them.
+ * @param {Stand} stand
+ */
+export async function leaveDefaultPartition(stand) {
+  const db = await stand.cluster.connect(stand.database);
+  try {
+    await db.query(`BEGIN;
+      LOCK TABLE runtime.sync_stream_events IN ACCESS EXCLUSIVE MODE;
+      CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM runtime.sync_stream_events_default;
+      DELETE FROM runtime.sync_stream_events_default;
+      SELECT runtime.sync_maintain_partitions();
+      INSERT INTO runtime.sync_stream_events SELECT * FROM kept;
+      COMMIT`);
+  } finally {
+    await db.end();
+  }
+}
+
 /** Pastes a token on the Codex page. @param {Page} page @param {string} token */
 export async function pasteToken(page, token) {
   await openTokenForm(page);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
-import { browserStand, keys, openAsOperator } from './stand.mjs';
+import { browserStand, connectionIs, keys, openAsOperator } from './stand.mjs';
 
 const { stand, browser, adminUrl } = await browserStand();
 const { fanout } = stand;
@@ -27,7 +27,7 @@ test('events as they come, the history of a document, and what changed in it', a
   await grid.getByRole('row').nth(1).click();
   const detail = page.getByRole('region', { name: 'item:3' });
   await detail.getByRole('heading', { name: 'From version 2 to 3' }).waitFor();
-  assert.deepEqual(await detail.locator('.diff ins').allInnerTexts(), ['+  "body": "third",', '+  "version": 3'].map((text) => text));
+  assert.deepEqual(await detail.locator('.diff ins').allTextContents(), ['+  "body": "third",', '+  "version": 3']);
   assert.equal(await detail.locator('.diff del').count(), 2);
   await visit.picture('topic');
   // Every digit as the database has it.
@@ -121,4 +121,22 @@ test('a topic that nobody wrote to, and no topic at all', async () => {
   await page.getByLabel('Service key').fill(keys.operator);
   await page.keyboard.press('Enter');
   await page.getByText('No topic is named').waitFor();
+});
+
+test('the operator\'s key opens the Codex page too', async () => {
+  const visit = await browser.visit();
+  const { page } = visit;
+  await openAsOperator(page, `${adminUrl}/`);
+  await page.getByText('Commit to socket, p99').waitFor();
+  await page.getByRole('link', { name: 'Codex', exact: true }).click();
+  await page.getByLabel('The service key of the operators’ pages').check();
+  await page.getByRole('button', { name: 'Connect', exact: true }).click();
+  await connectionIs(page, 'Live');
+  await page.getByText('There are no runs').waitFor();
+  await visit.check('no runs');
+  // Left and come back to: without another token.
+  await page.getByRole('link', { name: 'Health', exact: true }).click();
+  await page.getByText('What was looked at').waitFor();
+  await page.getByRole('link', { name: 'Codex', exact: true }).click();
+  await connectionIs(page, 'Live');
 });

@@ -49,7 +49,9 @@ export async function requestJson<T>(path: string, { method = 'GET', bearer, bod
     }
     if (response.ok) return value as T;
     const error = (value as { error?: { code?: string; reason?: string; message?: string } } | null)?.error ?? {};
-    throw new ApiError(troubleOf(response.status), response.status, error.code ?? `status_${response.status}`, error.reason ?? '', error.message);
+    // A key that is known but may not is 401 where tokens are made; for a person that is a matter of rights, too.
+    const trouble = error.reason === 'key_may_not' ? 'forbidden' : troubleOf(response.status);
+    throw new ApiError(trouble, response.status, error.code ?? `status_${response.status}`, error.reason ?? '', error.message);
   } catch (error) {
     if (error instanceof ApiError || signal?.aborted) throw error;
     throw new ApiError(late ? 'timeout' : 'unreachable', 0, late ? 'timeout' : 'unreachable', '');

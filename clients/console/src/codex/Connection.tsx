@@ -14,7 +14,7 @@ const modes: [Mode, string, string][] = [
 ];
 
 function wordOf(view: CodexView): [Tone, string] {
-  if (!view.online) return ['warn', 'No network'];
+  if (!view.online && view.status !== 'live') return ['warn', 'No network'];
   if (view.wants !== null && view.wants.why !== 'expired' && view.status !== 'live') return ['warn', 'Needs a token'];
   if (view.mode === 'off') return view.earlier.error !== null ? ['warn', 'Not answered'] : view.earlier.at === null ? ['busy', 'Asking'] : ['ok', 'Asked every 5 s'];
   return syncStatus(view.status);
@@ -30,7 +30,7 @@ export function Connection({ view, session }: { view: CodexView; session: CodexS
     <section className="connection" aria-label="Connection">
       <Status tone={tone}>{word}</Status>
       <span className="current" data-current={at ?? ''}>
-        {live ? <>current{view.lag > 0 ? `, ${plural(view.lag, 'event')} to come` : ''}</> : at !== null ? <>as of {time(at)}, <Ago at={at} /></> : view.lastChange !== null ? <>last change <Ago at={view.lastChange} /></> : 'nothing received yet'}
+        {live ? <>current{view.lag > 0 ? `, ${plural(view.lag, 'event')} to come` : ''}</> : at !== null ? <>as of {time(at)}, <Ago at={at} /></> : view.lastChange !== null ? <>changed <Ago at={view.lastChange} /></> : 'nothing received yet'}
       </span>
       <span className="hidden" role="status">{`Connection: ${said}`}</span>
       <fieldset className="lane push"><legend>OA Sync</legend><div className="segments">

@@ -86,12 +86,29 @@ export type Order = 'activity' | 'name' | 'status';
 const toneRank: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, idle: 3, ok: 4 };
 const byId = new Intl.Collator('en', { numeric: true });
 
-export function ordered(rows: Summary[], order: Order): Summary[] {
-  const name = (a: Summary, b: Summary) => byId.compare(a.id, b.id);
-  const compare = order === 'name' ? name
-    : order === 'status' ? (a: Summary, b: Summary) => toneRank[a.tone] - toneRank[b.tone] || byId.compare(a.status, b.status) || name(a, b)
-      : (a: Summary, b: Summary) => (b.lastActivity ?? 0) - (a.lastActivity ?? 0) || name(a, b);
-  return [...rows].sort(compare);
+const byName = (a: Summary, b: Summary) => byId.compare(a.id, b.id);
+const comparisons: Record<Order, (a: Summary, b: Summary) => number> = {
+  name: byName,
+  status: (a, b) => toneRank[a.tone] - toneRank[b.tone] || byId.compare(a.status, b.status) || byName(a, b),
+  activity: (a, b) => (b.lastActivity ?? 0) - (a.lastActivity ?? 0) || byName(a, b),
+};
+
+export const ordered = (rows: Summary[], order: Order): Summary[] => [...rows].sort(comparisons[order]);
+
+/** `ordered`, again and again: begins with the order of the time before, so that few of many comparisons are left. */
+export function sorter(): typeof ordered {
+  let last: string[] = [];
+  return (rows, order) => {
+    const left = new Map(rows.map((row) => [row.key, row]));
+    const start: Summary[] = [];
+    for (const key of last) {
+      const row = left.get(key);
+      if (row && left.delete(key)) start.push(row);
+    }
+    const result = [...start, ...left.values()].sort(comparisons[order]);
+    last = result.map((row) => row.key);
+    return result;
+  };
 }
 
 /** How many have which status, the most worrying first. */

@@ -26,7 +26,8 @@ export type CodexView = {
   wants: Want | null; source: TokenSource['kind'] | undefined;
   earlier: { loaded: boolean; at: number | null; error: unknown };
   comparison: string;
-  problem: { title: string; text: string } | null;
+  /** `passed`: it is told, and may be put away. */
+  problem: { title: string; text: string; passed?: true } | null;
 };
 
 const storeName = 'oa-sync-codex';
@@ -119,6 +120,12 @@ export class CodexSession {
     if (this.#client && this.#client.status !== 'live') this.#client.connect();
   }
 
+  /** What was told of something that has passed is put away. */
+  dismiss(): void {
+    this.#reloaded = null;
+    this.#show();
+  }
+
   /** Ends the connection that the token opened, too. */
   forgetToken(): void {
     this.#keeper.forget();
@@ -190,7 +197,7 @@ export class CodexSession {
         mine.on('status', this.#changed);
         mine.on('error', this.#changed);
         mine.on('stale', ({ reason }) => {
-          this.#reloaded = { title: 'Documents were loaded anew', text: `${staleWords[reason] ?? `The place of this page was refused (${reason.replaceAll('_', ' ')}).`} Everything is shown as it is now.` };
+          this.#reloaded = { title: 'Documents were loaded anew', text: `${staleWords[reason] ?? `The place of this page was refused (${reason.replaceAll('_', ' ')}).`} Everything is shown as it is now.`, passed: true };
           this.#changed();
         });
         mine.live().then(resolve, () => {});

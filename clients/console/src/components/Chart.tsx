@@ -8,6 +8,24 @@ import type { Series, SeriesName } from '../lib/series';
 
 export type LineSpec = { name: SeriesName; label: string; dash?: boolean };
 
+/** Less than a minute is shown as a minute: the line grows from the right instead of being stretched. */
+const shortestSpan = 60;
+
+const labelled = (seconds: boolean) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) });
+const [minutes, seconds] = [labelled(false), labelled(true)];
+
+/** Times below the chart; with seconds while it shows a few minutes only. */
+function clockLabels(_plot: uPlot, splits: number[]): string[] {
+  const clock = (splits.at(-1) ?? 0) - (splits[0] ?? 0) < 300 ? seconds : minutes;
+  return splits.map((at) => clock.format(at * 1000));
+}
+
+/** Values without a neighbour, which no line would show: they are drawn as points. */
+function lonely(plot: uPlot, seriesIndex: number): number[] {
+  const values = Array.from<number | null | undefined>(plot.data[seriesIndex] ?? []);
+  return values.flatMap((value, i) => (value !== null && value !== undefined && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []));
+}
+
 const colourNames = ['--line-1', '--line-2', '--line-3'];
 
 export function Chart({ title, series, lines, format }: { title: string; series: Series; lines: LineSpec[]; format: (value: number | null) => string }) {
@@ -26,10 +44,10 @@ export function Chart({ title, series, lines, format }: { title: string; series:
     const made = new uPlot({
       width: element.clientWidth || 300, height: 150, legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 5 } },
-      scales: { x: { time: true }, y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.15)] } },
-      axes: [{ ...axis, size: 26, space: 70, values: '{HH}:{mm}' as unknown as uPlot.Axis.Values }, { ...axis, size: 52, space: 32, values: (_plot, splits) => splits.map((value) => format(value)) }],
+      scales: { x: { time: true, range: (_plot, min, max) => [Math.min(min ?? 0, (max ?? 0) - shortestSpan), max ?? 0] }, y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.15)] } },
+      axes: [{ ...axis, size: 26, space: 70, values: clockLabels }, { ...axis, size: 52, space: 32, values: (_plot, splits) => splits.map((value, i) => (i > 0 && format(value) === format(splits[i - 1]!) ? '' : format(value))) }],
       series: [{}, ...lines.map((line, i): uPlot.Series => ({ label: line.label, stroke: colour(colourNames[i % colourNames.length]!), width: 1.75,
-        ...(line.dash ? { dash: [5, 4] } : {}), spanGaps: false, points: { show: false } }))],
+        ...(line.dash ? { dash: [5, 4] } : {}), spanGaps: false, points: { show: true, size: 4, fill: colour(colourNames[i % colourNames.length]!), filter: lonely } }))],
     }, data, element);
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: 150 }));

@@ -37,7 +37,7 @@ export function Figure({ name, value, unit, note, tone }: { name: string; value:
   return (
     <div className={`figure${tone ? ` ${tone}` : ''}`}>
       <dt>{name}</dt>
-      <dd><span className="value">{value}</span>{unit && <span className="unit"> {unit}</span>}{note && <span className="note">{note}</span>}</dd>
+      <dd><span className="value">{value}</span>{unit && <span className="unit"> {unit}</span>}<span className="note">{note}</span></dd>
     </div>
   );
 }

@@ -5,7 +5,7 @@ export type Line = { kind: 'same' | 'gone' | 'new'; text: string };
 export type Hunk = Line | { kind: 'skipped'; count: number };
 
 /** Beyond this many differences the texts are shown one after the other: reading a larger diff helps nobody. */
-const maxDifferences = 1000;
+const maxDifferences = 400;
 
 export function diffLines(before: string[], after: string[]): Line[] {
   let start = 0;

@@ -1,6 +1,6 @@
 // Asks for something again and again: every `everyMs` while the page is visible, more slowly while it fails, not at all
 // in a hidden tab. What was last known stays, with the time it is from.
-import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import { ApiError } from '../api/http';
 
 export type Polled<T> = {
@@ -87,12 +87,20 @@ export class Poller<T> {
   }
 }
 
-/** Polls while the component is there. `ask` is taken afresh when one of `keys` changes, and begins without data then. */
+/**
+ * Polls while the component is there. `ask` is taken afresh when one of `keys` changes; what was answered before stays
+ * until there is an answer to that, so that nothing on the page jumps.
+ */
 export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: number, keys: readonly unknown[]): Polled<T> & { refresh: () => void } {
-  // eslint-style dependency lists would name `ask`, which is new with every render; `keys` says when it means another thing.
+  // `ask` is new with every render; `keys` says when it means another thing.
   const poller = useMemo(() => new Poller(ask, everyMs), [everyMs, ...keys]);
   const state = useSyncExternalStore(poller.subscribe, poller.getSnapshot);
-  return { ...state, refresh: poller.refresh };
+  const last = useRef(state);
+  const answered = state.data !== undefined || state.error !== undefined;
+  useEffect(() => {
+    if (answered) last.current = state;
+  });
+  return { ...(answered ? state : last.current), refresh: poller.refresh };
 }
 
 /** The time, once a second, one timer for all who ask; stands still in a hidden tab. */
@@ -115,13 +123,4 @@ const subscribeTicker = (listener: () => void) => {
 
 export function useNow(): number {
   return useSyncExternalStore(subscribeTicker, () => ticker.now);
-}
-
-/** Runs `work` when the tab is hidden or shown. */
-export function useVisibility(work: (visible: boolean) => void): void {
-  useEffect(() => {
-    const listener = () => work(document.visibilityState === 'visible');
-    document.addEventListener('visibilitychange', listener);
-    return () => document.removeEventListener('visibilitychange', listener);
-  }, [work]);
 }

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import { Compact } from '../codex/Compact';
 import { Connection } from '../codex/Connection';
-import { ordered, tally, type Order, type Summary } from '../codex/model';
+import { sorter, tally, type Order, type Summary } from '../codex/model';
 import { codexSession } from '../codex/session';
 import { SummaryDetail } from '../codex/SummaryDetail';
 import { TokenForm } from '../codex/TokenForm';
@@ -43,10 +43,11 @@ export default function Codex() {
   };
 
   const all = view[kind];
+  const sort = useMemo(sorter, []);
   const rows = useMemo(() => {
     const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-    return ordered(words.length === 0 ? all : all.filter((row) => words.every((word) => `${row.id} ${row.title} ${row.status}`.toLowerCase().includes(word))), order);
-  }, [all, order, filter]);
+    return sort(words.length === 0 ? all : all.filter((row) => words.every((word) => `${row.id} ${row.title} ${row.status}`.toLowerCase().includes(word))), order);
+  }, [all, order, filter, sort]);
   const open = openKey === null ? undefined : all.find((row) => row.key === openKey);
   const toggle = useCallback((row: Summary) => setOpenKey((key) => (key === row.key ? null : row.key)), []);
 
@@ -74,7 +75,7 @@ export default function Codex() {
         <div className="actions"><button type="button" className="plain" aria-pressed={compact} onClick={() => go({ view: compact ? null : 'compact' })}>{compact ? 'Full list' : 'Status at a glance'}</button></div></div>
       <Connection view={view} session={session} />
       {view.wants !== null && view.storeRead && <TokenForm session={session} wants={view.wants} shown={view.runs.length + view.workers.length} />}
-      {view.problem !== null && <Banner tone="warn" title={view.problem.title}><p>{view.problem.text}</p></Banner>}
+      {view.problem !== null && <Banner tone={view.problem.passed ? 'info' : 'warn'} title={view.problem.title} actions={view.problem.passed && <button type="button" onClick={() => session.dismiss()}>Dismiss</button>}><p>{view.problem.text}</p></Banner>}
       {compact ? <Compact view={view} /> : <>
         <Tabs label="What to show" tabs={[['runs', `Runs (${count(view.runs.length)})`], ['workers', `Workers (${count(view.workers.length)})`]]} chosen={kind} onChoose={(chosen) => {
           setOpenKey(null);

@@ -2,7 +2,7 @@
 import type { Overview, Problem } from '../api/types';
 import { Ago, Card, Loading, Status, type Tone } from '../components/parts';
 import { Failed, Staleness } from '../components/Trouble';
-import { bytes, duration, plural, wordsOf } from '../lib/format';
+import { bytes, count, duration, plural, wordsOf } from '../lib/format';
 import { overviewEveryMs, useOverview } from '../operator';
 import { PageTitle } from '../router';
 
@@ -63,9 +63,9 @@ function checks({ health, tail, database, connections, lag, loops }: Overview): 
     ['Tail', ...(tail.mode === 'logical' ? well : tail.mode === 'journal' ? look : wrong),
       tail.mode === 'logical' ? `Live events come by the replication slot${tail.slot ? `, which holds ${bytes(tail.slot.retained_wal_bytes)} of WAL` : ''}.`
         : tail.mode === 'journal' ? `Live events are read from the journal${tail.reason ? ` (${wordsOf(tail.reason)})` : ''}: later, but none is lost.` : 'Nothing comes from the database. Clients keep their place.'],
-    ['Database', ...(database?.reachable ? well : wrong), database?.reachable ? `PostgreSQL ${database.server_version ?? ''} answers${database.in_recovery ? ', a standby' : ''}.` : 'It does not answer.'],
+    ['Database', ...(database?.reachable ? well : wrong), database?.reachable ? `PostgreSQL ${database.server_version?.split(' ')[0] ?? ''} answers${database.in_recovery ? ', a standby' : ''}.` : 'It does not answer.'],
     ['Worker', ...(database?.worker_pid || database?.in_recovery ? well : wrong), database?.worker_pid ? `Runs, pid ${database.worker_pid}: fills voids, makes partitions, drops what is old.` : database?.in_recovery ? 'None is needed on a standby.' : 'None runs: holes are not filled, nothing is dropped.'],
-    ['Connections', ...(full > 0.9 ? look : well), connections.limit > 0 ? `${connections.open} of ${connections.limit}.` : `${connections.open}, no limit.`],
+    ['Connections', ...(full > 0.9 ? look : well), connections.limit > 0 ? `${count(connections.open)} of ${count(connections.limit)}.` : `${count(connections.open)}, no limit.`],
     ['Event loops', ...(busiest > 0.8 ? look : well), `The busiest works ${Math.round(busiest * 100)} % of the time.`],
     ['Lag', ...well, lag.events_max > 0 ? `The slowest subscriber is ${plural(lag.events_max, 'event')}${lag.seconds_max > 0 ? `, ${duration(lag.seconds_max * 1000)},` : ''} behind.` : 'Everybody has everything.'],
   ];

@@ -41,7 +41,7 @@ function Figures({ sample }: { sample: Sample }) {
         <Figure name="Events in" value={measure(rate('eventsIn'))} unit="/s" note={`${count(totals.events_in)} in all`} />
         <Figure name="Events out" value={measure(rate('eventsOut'))} unit="/s" note={`${bytes(rate('bytesOut'))}/s`} />
         <Figure name="Commit to socket, p99" value={measure(latency.p99)} unit="ms" note={latency.total > 0 ? 'of the last minute' : 'nothing live was sent yet'} />
-        <Figure name="Largest lag" value={count(lag.events_max)} unit="events" note={lag.seconds_max > 0 ? `${duration(lag.seconds_max * 1000)} behind` : 'everybody is current'} />
+        <Figure name="Largest lag" value={count(lag.events_max)} unit={lag.events_max === 1 ? 'event' : 'events'} note={lag.seconds_max > 0 ? `${duration(lag.seconds_max * 1000)} behind` : 'everybody is current'} />
         <Figure name="Health" value={problems === 0 && sample.health.status === 'ready' ? 'Well' : plural(Math.max(1, problems), 'problem')}
           tone={problems === 0 && sample.health.status === 'ready' ? 'ok' : sample.health.status !== 'ready' || sample.health.problems.some((p) => p.severity === 'critical') ? 'bad' : 'warn'}
           note={<Link href="/health">what and why</Link>} />
@@ -52,7 +52,7 @@ function Figures({ sample }: { sample: Sample }) {
         <Chart title="Commit to socket, ms" series={series.series} format={measure}
           lines={[{ name: 'p50', label: 'p50' }, { name: 'p95', label: 'p95', dash: true }, { name: 'p99', label: 'p99' }]} />
         <Chart title="Open sockets" series={series.series} format={count} lines={[{ name: 'connections', label: 'open' }]} />
-        <Chart title="Joins and replays per second" series={series.series} format={measure}
+        <Chart title="Joins and replays, /s" series={series.series} format={measure}
           lines={[{ name: 'joins', label: 'joins' }, { name: 'replays', label: 'replays', dash: true }, { name: 'refused', label: 'refused' }]} />
         <Card title="Tail" className="third" aside={<Status tone={tails[tail.mode]?.[0] ?? 'bad'}>{tails[tail.mode]?.[1] ?? tail.mode}</Status>}>
           <Facts facts={[
@@ -64,7 +64,7 @@ function Figures({ sample }: { sample: Sample }) {
         </Card>
         <Card title="Database" className="third" aside={database?.reachable ? <Status tone="ok">Reachable</Status> : <Status tone="bad">Away</Status>}>
           {database?.reachable ? <Facts facts={[
-            ['PostgreSQL', database.server_version ?? '–'], ['Extension', database.extension_version ?? '–'],
+            ['PostgreSQL', database.server_version?.split(' ')[0] ?? '–'], ['Extension', database.extension_version ?? '–'],
             ['Role', database.in_recovery ? 'standby (read only)' : 'primary'],
             ['Worker', database.worker_pid ? <Status tone="ok" quiet>running, pid {database.worker_pid}</Status> : <Status tone={database.in_recovery ? 'idle' : 'bad'} quiet>not running</Status>],
             ['Voids that wait', count(database.stats?.['voids_pending'] as number | undefined)],

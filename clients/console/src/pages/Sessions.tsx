@@ -6,7 +6,7 @@ import { DetailPane } from '../components/DetailPane';
 import { RevokeDialog, type Outcome } from '../components/RevokeDialog';
 import { Failed, Staleness } from '../components/Trouble';
 import { WindowedTable, type Column } from '../components/WindowedTable';
-import { bytes, count, plural } from '../lib/format';
+import { bytes, count, plural, time } from '../lib/format';
 import { usePhone } from '../lib/media';
 import { usePoll } from '../lib/poller';
 import { useOperator } from '../operator';
@@ -14,7 +14,8 @@ import { Link, PageTitle, usePlace } from '../router';
 import { topicHref } from './Topics';
 
 const everyMs = 2000;
-const limit = 1000;
+/** As many as the server gives at once. */
+const limit = 500;
 
 const keyOf = (row: SessionRow) => row.id;
 
@@ -97,7 +98,7 @@ function Detail({ row, revoke }: { row: SessionRow; revoke: () => void }) {
       <Facts facts={[
         ['Organisation', row.org_id ?? '–'], ['Address', <Code>{row.address}</Code>], ['Client', `${row.client || 'unnamed'}${row.client_build_id ? `, build ${row.client_build_id}` : ''}`],
         ['Encoding', row.encoding], ['Login session', row.session_id ? <Code>{row.session_id}</Code> : '–'], ['Device', row.device_id ? <Code>{row.device_id}</Code> : '–'],
-        ['Token', row.token_id ? <Code>{row.token_id}</Code> : '–'], ['Connected', <Ago at={row.connected_at} />], ['Sent', bytes(row.bytes_out)],
+        ['Token', row.token_id ? <Code>{row.token_id}</Code> : '–'], ['Token ends', time(row.token_expires_at)], ['Connected', <Ago at={row.connected_at} />], ['Sent', bytes(row.bytes_out)],
         ['Largest lag', plural(row.lag_events_max, 'event')], ['Subscription', <Code>{row.id}</Code>],
       ]} />
       <h3>Cursors</h3>

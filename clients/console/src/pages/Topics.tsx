@@ -1,6 +1,6 @@
 // Topics: found by how they begin, a page at a time, with their rates while one looks.
 import { useEffect, useMemo, useRef, useState } from 'react';
-import type { Policy, TopicRow } from '../api/types';
+import type { Policy, TopicPage, TopicRow } from '../api/types';
 import { Empty, Loading } from '../components/parts';
 import { Failed, Staleness } from '../components/Trouble';
 import { WindowedTable, type Column } from '../components/WindowedTable';
@@ -14,6 +14,10 @@ const pageSize = 200;
 const everyMs = 4000;
 
 export const topicHref = (topic: string) => `/topic?name=${encodeURIComponent(topic)}`;
+
+/** What a topic may be made of; nothing begins with anything else. */
+const topicCharacters = /^[A-Za-z0-9_.:/-]*$/;
+const noTopics: TopicPage = { topics: [], next_after: null, total: null };
 
 /** A policy in a few words. */
 export function policyText(policy: Policy | null): string {
@@ -46,7 +50,7 @@ export default function Topics() {
     return () => clearTimeout(timer);
   }, [typed, prefix]);
 
-  const polled = usePoll((signal) => api.topics({ prefix, after, limit: pageSize }, signal), everyMs, [api, prefix, after]);
+  const polled = usePoll(async (signal) => (topicCharacters.test(prefix) ? await api.topics({ prefix, after, limit: pageSize }, signal) : noTopics), everyMs, [api, prefix, after]);
   const { data, dataAt, error, refresh } = polled;
   const rows = useRates(data?.topics, dataAt);
 

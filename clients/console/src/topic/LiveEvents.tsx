@@ -25,9 +25,9 @@ export function LiveEvents({ topic, chosen, onChoose }: { topic: string; chosen:
     { id: 'watermark', header: 'Mark', className: 'number', cell: (event) => count(event.watermark) },
     { id: 'at', header: 'Written', className: 'wide', cell: (event) => <time dateTime={new Date(event.insertedAt).toISOString()} title={fullTime(event.insertedAt)}>{time(event.insertedAt)}</time> },
     { id: 'key', header: 'Document', cell: (event) => <><span className={phone ? 'two mono' : 'mono'}>{event.docKey || '–'}</span>{phone && <span className="two">{time(event.insertedAt)}</span>}</> },
-    { id: 'version', header: 'Version', className: 'number wide', cell: (event) => count(event.docVersion) },
+    { id: 'version', header: 'Version', className: 'number wide roomy', cell: (event) => count(event.docVersion) },
     { id: 'op', header: 'What', cell: (event) => <span className={`op ${event.op}`}>{event.op}</span> },
-    { id: 'payload', header: 'Payload', className: 'wide mono roomy', cell: (event) => (event.payload === null ? '' : briefJson(event.payload)) },
+    { id: 'payload', header: 'Payload', className: 'wide mono', cell: (event) => (event.payload === null ? '' : briefJson(event.payload)) },
   ], [phone]);
 
   const [tone, word] = live.mode === 'polling' ? ['warn' as const, 'Asked every 2 s'] : syncStatus(live.status);
