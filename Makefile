@@ -58,7 +58,7 @@ deps: ## install what is needed: Debian packages (apt, sudo when not root) and n
 	@scripts/deps.sh
 
 .PHONY: all build
-all build: extension fanout ## build the extension, the fan-out and oa-sync
+all build: extension fanout console ## build the extension, the fan-out, oa-sync, the SDK and the console
 
 .PHONY: extension
 extension:

@@ -146,6 +146,14 @@ test('what is no compressed message, or is too big once it is inflated', async (
   }
 });
 
+test('only the first frame of a message says that it is compressed', async () => {
+  const bytes = deflated(heartbeat);
+  const { tcp } = await handshake('permessage-deflate');
+  tcp.send(Buffer.concat([clientFrame(1, bytes.subarray(0, 5), { fin: false, rsv: 4 }), clientFrame(0, bytes.subarray(5), { rsv: 4 })]));
+  assert.equal(await closeCode(tcp), 1002);
+  tcp.end();
+});
+
 test('over TLS too', async () => {
   const authority = new Authority();
   const pair = authority.issue('server');

@@ -51,13 +51,22 @@ void DatabaseGlance::OnAnswer(int64_t asked_ms, const DocumentAnswer& answer) {
     if (glance->reachable) {
       // Halfway between the question and its answer.
       const int64_t then = clock_.WallMs() - (now - asked_ms) / 2;
-      glance->clock_ahead_ms = NumberAt(glance->overview, "clock") - then;
+      if (now - asked_ms <= kPromptMs) clock_ahead_ms_ = NumberAt(glance->overview, "clock") - then;
+      const bool follows = reached_ms_ != 0 && now - reached_ms_ <= kApartMs;
+      reached_ms_ = now;
       const auto stats = glance->overview.find("stats");
-      const bool voids = stats != glance->overview.end() && stats->is_object() && NumberAt(*stats, "voids_pending") > 0;
+      const Json none = Json::object();
+      const Json& counts = stats != glance->overview.end() && stats->is_object() ? *stats : none;
+      const bool voids = NumberAt(counts, "voids_pending") > 0;
       if (!voids) voids_since_ms_ = 0;
-      if (voids && voids_since_ms_ == 0) voids_since_ms_ = now;
+      if (voids && (voids_since_ms_ == 0 || !follows)) voids_since_ms_ = now;
       glance->voids_pending_ms = voids ? now - voids_since_ms_ : 0;
+      const int64_t evicted = NumberAt(counts, "heads_evicted");
+      if (follows) heads_evicted_ += std::max<int64_t>(0, evicted - last_evicted_);  // less after a restart
+      last_evicted_ = evicted;
     }
+    glance->clock_ahead_ms = clock_ahead_ms_;
+    glance->heads_evicted = heads_evicted_;
     under_way_ = false;
     fresh_until_ms_ = now + kFreshMs;
     last_ = glance;

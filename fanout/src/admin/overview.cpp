@@ -194,10 +194,6 @@ RecentCounts Overview::Counted() const {
   const SharedCounters& shared = metrics.shared;
   const TailFacts tail = environment_.tail();
   const GlanceRef glance = glance_.last();
-  int64_t evicted = 0;
-  if (glance && glance->reachable && glance->overview.contains("stats") && glance->overview["stats"].is_object()) {
-    evicted = glance->overview["stats"].value("heads_evicted", int64_t{0});
-  }
   RecentCounts counts{};
   const auto set = [&counts](Recent what, int64_t count) { counts[static_cast<size_t>(what)] = count; };
   set(Recent::kRateLimited,
@@ -213,7 +209,7 @@ RecentCounts Overview::Counted() const {
   set(Recent::kSlotInvalidations, static_cast<int64_t>(tail.slot_invalidations));
   set(Recent::kKeyFailures, ValueOf(shared.key_reloads, "failed"));
   set(Recent::kTlsFailures, ValueOf(shared.tls_reloads, "failed"));
-  set(Recent::kHeadsEvicted, evicted);
+  set(Recent::kHeadsEvicted, glance ? glance->heads_evicted : 0);
   return counts;
 }
 
@@ -300,7 +296,8 @@ std::string Overview::Render(const GlanceRef& glance) const {
         {"event_bytes", limits.event_bytes},
         {"events_searched", limits.events_searched},
         {"sessions", limits.sessions},
-        {"session_topics", kSurveyedTopics}}},
+        {"session_topics", kSurveyedTopics},
+        {"subscriptions_compared", kSurveyedSubscriptions}}},
       {"database", DatabaseJson(*glance)},
   };
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -102,8 +102,9 @@ std::string RenderSessions(const std::vector<std::optional<Survey>>& surveys, si
 // Of each topic, how many sessions of the loop follow it.
 using Subscribers = std::vector<size_t>;
 
-std::string RenderTopics(Json page, const std::vector<std::optional<Subscribers>>& parts,
+std::string RenderTopics(Json* found, const std::vector<std::optional<Subscribers>>& parts,
                          const TopicsQuestion& question) {
+  Json& page = *found;
   Json& topics = page["topics"];
   for (size_t i = 0; i < topics.size(); ++i) {
     size_t subscribers = 0;
@@ -155,29 +156,31 @@ void AdminViews::Topics(const HttpRequest& request, HttpReply reply) const {
   if (!IsTopicPart(question.prefix)) return reply(BadRequest("invalid_prefix"));
   if (!IsTopicPart(question.after)) return reply(BadRequest("invalid_after"));
   if (request.HasArgument("order") && request.Argument("order") != "topic") return reply(BadRequest("invalid_order"));
-  environment_.database.ReadTopics(
-      question, [this, request, question, reply = std::move(reply)](const DocumentAnswer& found) {
-        Json page = found.ok() ? Json::parse(found.body, nullptr, /*allow_exceptions=*/false) : Json();
-        if (!found.ok() || !page.is_object() || !page["topics"].is_array()) {
-          spdlog::debug("topics: {} {}", found.sqlstate, found.error);
-          return reply(OperatorFailure(found.ok() ? DatabaseError{"XX001", "unexpected answer"}
-                                                  : static_cast<const DatabaseError&>(found)));
-        }
-        std::vector<std::string> names;
-        for (const Json& topic : page["topics"]) names.push_back(topic.value("topic", ""));
-        GatherFromLoops<Subscribers>(
-            environment_.loops,
-            [names = std::move(names)](Hub& hub) {
-              Subscribers subscribers;
-              for (const std::string& name : names) subscribers.push_back(hub.SubscribersOf(name));
-              return subscribers;
-            },
-            [this, request, question, reply, page = std::move(page)](std::vector<std::optional<Subscribers>> parts) {
-              Reply(
-                  request, [page, parts = std::move(parts), question] { return RenderTopics(page, parts, question); },
-                  reply);
-            });
-      });
+  environment_.database.ReadTopics(question, [this, request, question,
+                                              reply = std::move(reply)](const DocumentAnswer& found) {
+    Json page = found.ok() ? Json::parse(found.body, nullptr, /*allow_exceptions=*/false) : Json();
+    if (!found.ok() || !page.is_object() || !page["topics"].is_array()) {
+      spdlog::debug("topics: {} {}", found.sqlstate, found.error);
+      return reply(OperatorFailure(found.ok() ? DatabaseError{"XX001", "unexpected answer"}
+                                              : static_cast<const DatabaseError&>(found)));
+    }
+    // Loops do not copy pages: all share them.
+    auto names = std::make_shared<std::vector<std::string>>();
+    for (const Json& topic : page["topics"]) names->push_back(topic.value("topic", ""));
+    auto shared = std::make_shared<Json>(std::move(page));
+    GatherFromLoops<Subscribers>(
+        environment_.loops,
+        [names = std::move(names)](Hub& hub) {
+          Subscribers subscribers;
+          for (const std::string& name : *names) subscribers.push_back(hub.SubscribersOf(name));
+          return subscribers;
+        },
+        [this, request, question, reply, page = std::move(shared)](std::vector<std::optional<Subscribers>> parts) {
+          Reply(
+              request, [page, parts = std::move(parts), question] { return RenderTopics(page.get(), parts, question); },
+              reply);
+        });
+  });
 }
 
 void AdminViews::ReadEvents(const HttpRequest& request, EventsQuestion question, HttpReply reply) const {

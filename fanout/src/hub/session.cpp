@@ -303,15 +303,18 @@ void Session::WarnOfToken() {
   PushEvent("sync:error", notice);
 }
 
+// Voids at the end of a topic are sent to nobody: past the last event there is nothing to be behind of.
+uint64_t Session::ShownHeadOf(const Subscription& subscription) {
+  const uint64_t known = HeadOf(subscription);
+  return subscription.cursor >= known ? subscription.sent : std::max(known, subscription.sent);
+}
+
 std::vector<TopicPosition> Session::Positions() const {
   std::vector<TopicPosition> positions;
   positions.reserve(subscriptions_.size());
   for (const auto& subscription : subscriptions_) {
-    const Topic& topic = *subscription->topic;
-    // Voids at the end of a topic are sent to nobody: past the last event there is nothing to be behind of.
-    const uint64_t known = HeadOf(*subscription);
-    const uint64_t head = subscription->cursor >= known ? subscription->sent : known;
-    positions.push_back({topic.name, subscription->sent, subscription->epoch, head});
+    positions.push_back(
+        {subscription->topic->name, subscription->sent, subscription->epoch, ShownHeadOf(*subscription)});
   }
   return positions;
 }

@@ -84,6 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void MoveInIndex(uint32_t place) { place_in_index_ = place; }
 
   const Grant& grant() const { return *grant_; }
+  size_t subscription_count() const { return subscriptions_.size(); }
   bool joined() const { return joined_; }
   // For operators.
   SurveyedSession Describe() const;
@@ -129,6 +130,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void PushEvent(std::string_view event, const Json& payload);
   void Enqueue(FrameRef frame);
   std::string SubscriptionId() const;
+  static uint64_t ShownHeadOf(const Subscription& subscription);
   std::vector<TopicPosition> Positions() const;
   bool TakeRateToken(const PhoenixMessage& message);
 
@@ -159,6 +161,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void RemoveSubscription(Subscription* subscription);
   void MakeReady(Subscription* subscription);
   FrameRef TakeBatch(Subscription* subscription);
+  template <typename Cache>
+  FrameRef Compress(FrameKey key, bool is_shared, const FrameRef& plain, Cache* cache, uint64_t goal);
   template <typename Cache, typename At>
   FrameRef CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at);
   static bool HasWindow(const Subscription& subscription);

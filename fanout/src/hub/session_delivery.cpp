@@ -172,12 +172,29 @@ FrameRef Session::TakeBatch(Subscription* subscription) {
   }
 }
 
+// The compressed form of a plain frame, for whoever else takes it so.
+template <typename Cache>
+FrameRef Session::Compress(FrameKey key, bool is_shared, const FrameRef& plain, Cache* cache, uint64_t goal) {
+  FrameRef frame = hub_.Compressed(plain);
+  key.deflate = true;
+  if (is_shared) cache->Put(key, frame->through_watermark >= goal, frame);
+  return frame;
+}
+
 // The next batch of a run of events that ends at `end`; null if there were only voids, which are passed then.
 template <typename Cache, typename At>
 FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t end, At at) {
-  const FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_, deflate_};
+  FrameKey key{subscription->sent, subscription->cursor, subscription->max_events, encoding_, deflate_};
+  // A frame that nobody else can want is freed when it is sent, and the next one is made in its memory.
+  const bool is_shared = subscription->topic->subscriptions.size() > 1;
   FrameRef frame = cache->Find(key, subscription->goal);
+  if (!frame && deflate_) {
+    key.deflate = false;  // made for somebody who takes it as it is
+    frame = cache->Find(key, subscription->goal);
+    if (frame) frame = Compress(key, is_shared, frame, cache, subscription->goal);
+  }
   if (!frame) {
+    key.deflate = false;
     const auto begun = std::chrono::steady_clock::now();
     BatchLimits limits = hub_.options().batch;
     limits.max_events = subscription->max_events;
@@ -192,9 +209,8 @@ FrameRef Session::CutBatch(Subscription* subscription, Cache* cache, uint64_t en
     const bool complete = cursor >= subscription->goal;
     frame = builder.Finish(subscription->sent, complete, std::max(HeadOf(*subscription), cursor), subscription->epoch);
     CountBuilt(&hub_.counters(), *frame, begun);
-    if (deflate_) frame = hub_.Compressed(std::move(frame));
-    // A frame that nobody else can want is freed when it is sent, and the next one is made in its memory.
-    if (subscription->topic->subscriptions.size() > 1) cache->Put(key, complete, frame);
+    if (is_shared && !deflate_) cache->Put(key, complete, frame);
+    if (deflate_) frame = Compress(key, is_shared, frame, cache, subscription->goal);
   }
   subscription->sent = subscription->cursor = frame->through_watermark;
   NoteReplay(subscription);

@@ -1,19 +1,12 @@
 #include "hub/survey.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "hub/hub.h"
 #include "hub/session.h"
 
 namespace oasync {
-namespace {
-
-uint64_t LagOf(const TopicPosition& position) {
-  return position.head > position.watermark ? position.head - position.watermark : 0;
-}
-
-}  // namespace
-
 SurveyedSession Session::Describe() const {
   SurveyedSession facts;
   facts.id = SubscriptionId();
@@ -30,15 +23,21 @@ SurveyedSession Session::Describe() const {
   facts.encoding = encoding_ == Encoding::kProto ? "proto" : "json";
   facts.is_catching_up = std::any_of(subscriptions_.begin(), subscriptions_.end(),
                                      [](const auto& subscription) { return subscription->is_replaying; });
-  std::vector<TopicPosition> positions = Positions();
-  facts.topics_total = positions.size();
-  const size_t shown = std::min(positions.size(), kSurveyedTopics);
-  std::partial_sort(positions.begin(), positions.begin() + static_cast<ptrdiff_t>(shown), positions.end(),
-                    [](const TopicPosition& a, const TopicPosition& b) { return LagOf(a) > LagOf(b); });
-  for (size_t i = 0; i < shown; ++i) {
-    facts.topics.push_back({std::move(positions[i].topic), positions[i].watermark, positions[i].head});
+  // Names are copied of those that are shown only.
+  std::vector<std::pair<uint64_t, const Subscription*>> lags;
+  lags.reserve(subscriptions_.size());
+  for (const auto& subscription : subscriptions_) {
+    lags.emplace_back(ShownHeadOf(*subscription) - subscription->sent, subscription.get());
   }
-  if (shown > 0) facts.lag_events_max = LagOf(positions.front());
+  facts.topics_total = lags.size();
+  const size_t shown = std::min(lags.size(), kSurveyedTopics);
+  std::partial_sort(lags.begin(), lags.begin() + static_cast<ptrdiff_t>(shown), lags.end(),
+                    [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (size_t i = 0; i < shown; ++i) {
+    const auto& [lag, subscription] = lags[i];
+    facts.topics.push_back({subscription->topic->name, subscription->sent, subscription->sent + lag});
+  }
+  if (shown > 0) facts.lag_events_max = lags.front().first;
   facts.socket = socket_.Describe();
   return facts;
 }
@@ -46,13 +45,20 @@ SurveyedSession Session::Describe() const {
 Survey Hub::TakeSurvey(const SurveyQuestion& question) const {
   Survey survey;
   size_t looked_at = 0;
+  size_t compared = 0;  // subscriptions
   const auto look = [&](const Session& session) {
     if (++looked_at > kSurveyedSessions) {
       survey.is_partial = true;
       return false;
     }
     if (!session.joined() || (!question.subject.empty() && session.grant().subject != question.subject)) return true;
-    if (++survey.total <= question.limit) survey.sessions.push_back(session.Describe());
+    if (++survey.total > question.limit) return true;
+    compared += session.subscription_count();
+    if (compared <= kSurveyedSubscriptions || survey.sessions.empty()) {
+      survey.sessions.push_back(session.Describe());
+    } else {
+      survey.is_partial = true;
+    }
     return true;
   };
   if (question.topic.empty()) {

@@ -45,6 +45,8 @@ struct SurveyedSession {
 inline constexpr size_t kSurveyedTopics = 20;
 // Sessions that one survey looks at, of each loop.
 inline constexpr size_t kSurveyedSessions = 50000;
+// Subscriptions whose lag one survey of a loop compares; sessions beyond are counted, and not described.
+inline constexpr size_t kSurveyedSubscriptions = 20000;
 
 struct SurveyQuestion {
   std::string topic;    // that follow it; empty: any

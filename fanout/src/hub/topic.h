@@ -77,7 +77,7 @@ struct Topic {
   TopicPolicy policy;
   int64_t floor_at_ms = 0;  // when floor was read; 0 never
   Window window;
-  FrameCache<4> frames;  // of the window
+  FrameCache<8> frames;  // of the window
   std::vector<Subscription*> subscriptions;
   std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<JournalRead>> reads;  // under way, by epoch and `after`
   std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<JournalPage>> pages;  // in use here, by epoch and `after`

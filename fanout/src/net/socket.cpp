@@ -114,8 +114,14 @@ int Socket::OnReceive(const char* bytes, size_t size) {
     incoming_.clear();
     checked_ = 0;
     is_deflated_ = deflate_ && (lws_get_reserved_bits(wsi_) & kRsv1) != 0;
+  } else if (!in_frame_ && (lws_get_reserved_bits(wsi_) & kRsv1) != 0) {
+    // RFC 7692, 6.1: the first frame alone says that the message is compressed.
+    loop_.counters().malformed.Add();
+    Close(LWS_CLOSE_STATUS_PROTOCOL_ERR, "rsv bits");
+    return CloseIfSent();
   }
   const size_t remaining = lws_remaining_packet_payload(wsi_);
+  in_frame_ = remaining > 0;
   if (incoming_.size() + size + remaining > loop_.shared().config.max_frame_bytes) {
     loop_.counters().oversized.Add();
     Close(kCloseTooBig, "message too big");
@@ -233,7 +239,7 @@ bool Socket::SendDirectly() {
   for (size_t i = 0, sent = 0; i < kWritesAtOnce && sent < turn; ++i) {
     const size_t count = TakeFrames(frames, turn - sent);
     if (count == 0) break;
-    for (size_t k = 0; k < count; ++k) sent += frames[k]->size();
+    for (size_t k = 0; k < count; ++k) sent += frames[k]->effort();
     const WriteOutcome outcome = WriteFrames(wsi_, std::span(frames).first(count));
     if (outcome.failed) return false;
     for (size_t k = 0; k < outcome.taken; ++k) CountSent(*frames[k]);
@@ -253,7 +259,7 @@ size_t Socket::TakeFrames(std::span<FrameRef> frames, size_t enough) {
   size_t count = 0;
   size_t bytes = 0;
   for (FrameRef& frame : unsent_) {
-    bytes += frame->size();
+    bytes += frame->effort();
     frames[count++] = std::move(frame);
   }
   unsent_.clear();
@@ -261,7 +267,7 @@ size_t Socket::TakeFrames(std::span<FrameRef> frames, size_t enough) {
     if (close_code_ != 0 && !session_->HasControlFrames()) break;
     FrameRef frame = session_->NextFrame();
     if (!frame) break;
-    bytes += frame->size();
+    bytes += frame->effort();
     frames[count++] = std::move(frame);
   }
   return count;
@@ -276,7 +282,7 @@ bool Socket::SendByLibrary() {
     if (!frame) break;
     if (!WriteByLibrary(wsi_, *frame)) return false;
     CountSent(*frame);
-    sent += frame->size();
+    sent += frame->effort();
     if (lws_partial_buffered(wsi_) != 0) {
       WaitWritable();
       break;

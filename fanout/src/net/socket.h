@@ -134,6 +134,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   bool ping_due_ = false;
   bool ping_sent_ = false;    // since the client was last heard
   bool deflate_ = false;      // permessage-deflate was granted
+  bool in_frame_ = false;     // more of the frame that is coming in is to come
   bool is_deflated_ = false;  // the message that is coming in
   bool is_direct_ = false;    // frames may be written past libwebsockets
 };

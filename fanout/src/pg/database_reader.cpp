@@ -132,23 +132,27 @@ DatabaseReader::DatabaseReader(const JournalReaderOptions& options, int document
                                PgSourceStats* stats)
     : documents_(PoolOptions(options, "documents", std::max(document_threads, 1)), board, stats),
       commands_(PoolOptions(options, "commands", 1), board, stats),
+      overview_(PoolOptions(options, "overview", 1), board, stats),
       operators_(PoolOptions(options, "operators", 1), board, stats) {}
 
 void DatabaseReader::Start() {
   documents_.Start();
   commands_.Start();
+  overview_.Start();
   operators_.Start();
 }
 
 void DatabaseReader::Stop() {
   documents_.Stop();
   commands_.Stop();
+  overview_.Stop();
   operators_.Stop();
 }
 
 void DatabaseReader::Expire(TimePoint now) {
   documents_.Expire(now);
   commands_.Expire(now);
+  overview_.Expire(now);
   operators_.Expire(now);
 }
 
@@ -221,21 +225,21 @@ void DatabaseReader::ReadEvents(const EventsQuestion& question, DocumentCallback
 
 void DatabaseReader::ReadOverview(DocumentCallback done) {
   const auto ask_versions = [this](DocumentCallback callback) {
-    operators_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(std::move(callback)));
+    overview_.Ask("versions", {"versions", kVersionsSql, {}}, AnswerBody(std::move(callback)));
   };
   if (Clock::now().time_since_epoch().count() < no_overview_until_.load(std::memory_order_relaxed)) {
     return ask_versions(std::move(done));
   }
-  operators_.Ask("overview", {"overview", kOverviewSql, {}},
-                 AnswerBody([this, ask_versions, done = std::move(done)](DocumentAnswer answer) {
-                   if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege) {
-                     return done(std::move(answer));
-                   }
-                   // Every failed question is a line in the server's log.
-                   no_overview_until_.store((Clock::now() + kNoOverview).time_since_epoch().count(),
-                                            std::memory_order_relaxed);
-                   ask_versions(done);
-                 }));
+  overview_.Ask("overview", {"overview", kOverviewSql, {}},
+                AnswerBody([this, ask_versions, done = std::move(done)](DocumentAnswer answer) {
+                  if (answer.sqlstate != kUndefinedFunction && answer.sqlstate != kNoPrivilege) {
+                    return done(std::move(answer));
+                  }
+                  // Every failed question is a line in the server's log.
+                  no_overview_until_.store((Clock::now() + kNoOverview).time_since_epoch().count(),
+                                           std::memory_order_relaxed);
+                  ask_versions(done);
+                }));
 }
 
 }  // namespace oasync::pg

@@ -36,6 +36,7 @@ class DatabaseReader {
  private:
   JournalReader documents_;
   JournalReader commands_;
+  JournalReader overview_;  // of its own: what operators see first does not wait for what they search
   JournalReader operators_;
   std::atomic<TimePoint::rep> no_overview_until_{0};  // until then only the versions are asked for
 };

@@ -1,6 +1,5 @@
 #include "wire/deflate.h"
 
-#include <strings.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -31,10 +30,6 @@ std::string_view Next(std::string_view* list, char separator) {
   return element;
 }
 
-bool EqualsNoCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
 bool IsParameterAcceptable(std::string_view parameter) {
   std::string_view rest = parameter;
   const std::string_view name = Next(&rest, '=');
@@ -56,7 +51,7 @@ bool IsDeflateOfferAcceptable(std::string_view extensions) {
   bool first_is_bare = false;
   while (!extensions.empty()) {
     std::string_view offer = Next(&extensions, ',');
-    if (!EqualsNoCase(Next(&offer, ';'), kName)) continue;
+    if (Next(&offer, ';') != kName) continue;  // as libwebsockets compares
     if (++offers > 1) continue;
     first_is_bare = Trim(offer).empty();
     acceptable = true;
@@ -100,6 +95,7 @@ FrameRef Deflater::Compress(const Frame& frame) {
   body->resize(begin + size);
   // Shared by many and kept for a while: without the room that was not needed.
   body->shrink_to_fit();
+  compressed->plain_bytes = frame.size();
   compressed->updates = frame.updates;
   compressed->oldest_commit_us = frame.oldest_commit_us;
   compressed->through_watermark = frame.through_watermark;

@@ -1,6 +1,7 @@
 // Frame: the bytes of one WebSocket message, encoded once and sent to any number of sockets of one event loop.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,6 +37,10 @@ class Frame {
   bool compressed() const { return compressed_; }
   std::string_view view() const { return std::string_view(data_).substr(kHeadroom); }
 
+  // What building it took, for the turns between sockets: a compressed frame counts as the plain one.
+  size_t effort() const { return std::max(size(), plain_bytes); }
+
+  size_t plain_bytes = 0;          // of a compressed frame: before that
   uint32_t updates = 0;            // in an update batch
   int64_t oldest_commit_us = 0;    // of its live events; 0 when there is none
   uint64_t through_watermark = 0;  // where an update batch ends

@@ -24,7 +24,7 @@ TEST(Deflate, OffersThatCanBeServed) {
       "permessage-deflate; client_no_context_takeover, permessage-deflate";
   for (const std::string& offer :
        {std::string("permessage-deflate"), std::string("permessage-deflate; client_max_window_bits"),
-        std::string("Permessage-Deflate;client_max_window_bits=10 ; server_no_context_takeover"),
+        std::string("permessage-deflate;client_max_window_bits=10 ; server_no_context_takeover"),
         std::string("x-webkit, permessage-deflate; server_max_window_bits=15"), several}) {
     EXPECT_TRUE(IsDeflateOfferAcceptable(offer)) << offer;
   }
@@ -32,9 +32,10 @@ TEST(Deflate, OffersThatCanBeServed) {
 
 TEST(Deflate, OffersThatAreDeclined) {
   for (const char* offer :
-       {"", " ", ",", ";", "deflate", "permessage-deflat", "permessage-deflate2; x", "x; permessage-deflate",
-        "permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits",
-        "permessage-deflate; unknown", "permessage-deflate; server_no_context_takeover=1", "permessage-deflate;;",
+       {"", " ", ",", ";", "deflate", "Permessage-Deflate", "permessage-deflat", "permessage-deflate2; x",
+        "x; permessage-deflate", "permessage-deflate; server_max_window_bits=10",
+        "permessage-deflate; server_max_window_bits", "permessage-deflate; unknown",
+        "permessage-deflate; server_no_context_takeover=1", "permessage-deflate;;",
         "permessage-deflate; server_max_window_bits=10, permessage-deflate",
         "permessage-deflate, permessage-deflate; client_max_window_bits"}) {
     EXPECT_FALSE(IsDeflateOfferAcceptable(offer)) << offer;
@@ -54,6 +55,7 @@ TEST(Deflate, ThereAndBackEachMessageByItself) {
     EXPECT_TRUE(compressed->compressed());
     EXPECT_FALSE(plain->compressed());
     EXPECT_EQ(static_cast<uint8_t>(compressed->wire()[0]), size == 300000u ? 0xc2 : 0xc1);
+    EXPECT_EQ(compressed->effort(), plain->effort());
     EXPECT_EQ(compressed->updates, 3u);
     EXPECT_EQ(compressed->oldest_commit_us, 4);
     EXPECT_EQ(compressed->through_watermark, 5u);
