@@ -46,11 +46,11 @@ test('a good setup has no problem, and every thing was looked at', async () => {
     { what: 'the worker has made partitions' });
   const args = ['--database', conninfo, '--url', fanout.socketUrl, '--keyring', fanout.keyringFile,
     '--admin-url', fanout.adminUrl(), '--key-file', `${dir}/key`];
-  // The overview's view of the tail may be a moment behind the slot.
+  // The fan-out's view of its tail and of its health may be some moments behind.
   const found = await waitFor(async () => {
     const now = await doctor(args);
-    return now['fanout.tail']?.verdict === 'ok' ? now : undefined;
-  }, { what: 'the tail follows by a slot' });
+    return now['fanout.tail']?.verdict === 'ok' && those(now, 'problem').length === 0 ? now : undefined;
+  }, { what: 'the tail follows by a slot, and nothing is wrong' });
   assert.deepEqual(those(found, 'problem'), []);
   assert.deepEqual(those(found, 'skipped'), []);
   for (const check of ['connect', 'version', 'preload', 'wal_level', 'output_plugin_libraries', 'max_wal_senders', 'max_replication_slots',

@@ -231,15 +231,15 @@ test('a token that ends is replaced on the open connection by what its file then
   const topic = 'tail.token';
   const file = `${dir}/token`;
   const seconds = (/** @type {number} */ n) => fanout.token(['tail.*'], { exp: Math.floor(Date.now() / 1000) + n });
-  replace(file, `${seconds(3)}\n`);
+  replace(file, `${seconds(9)}\n`);
   const tail = new Run(['tail', '--json', '-v', '--url', fanout.socketUrl, '--token-file', file, topic]);
+  // A contemporary whose file nobody replaces is closed, and its token then refused.
+  const stale = `${dir}/token.stale`;
+  replace(stale, seconds(9));
+  const other = new Run(['tail', '-v', '--url', fanout.socketUrl, '--token-file', stale, topic]);
   await tail.said('up to date');
   replace(file, seconds(300));
   await tail.said('authenticated anew');
-  // A contemporary whose file nobody replaced is closed, and its token then refused.
-  const stale = `${dir}/token.stale`;
-  replace(stale, seconds(2));
-  const other = new Run(['tail', '-v', '--url', fanout.socketUrl, '--token-file', stale, topic]);
   const ended = await other.end();
   assert.equal(ended.code, 4, ended.stderr);
   assert.match(ended.stderr, /token_expired/);

@@ -304,7 +304,8 @@ std::string TakeBench(BenchOptions* bench) {
   if (!error.empty() || !bench->script.empty()) return error;
   if (bench->server.endpoint.tls) return "--url: bench speaks ws:// only";
   std::string scope = bench->topic;
-  if (const size_t number = scope.find("{n}"); number != std::string::npos) scope = scope.substr(0, number) + "*";
+  if (const size_t number = scope.find("{n}"); number != std::string::npos)
+    scope.replace(number, std::string::npos, "*");
   bench->server.token.claims.scopes = {scope};
   return {};
 }
