@@ -12,8 +12,9 @@ import { Document } from './document.js';
 import { Subscriptions } from './subscriptions.js';
 import { TokenRenewal } from './token_renewal.js';
 import { Tokens } from './tokens.js';
-import { TopicCore, type TopicHost } from './topic_core.js';
+import { TopicCore } from './topic_core.js';
 import { TopicHandle } from './topic_handle.js';
+import type { TopicHost } from './topic_host.js';
 import type { BackoffOptions, ClientEvents, FetchLike, SyncClientOptions, SyncDocument, SyncStatus, SyncTopic, TopicOptions,
   WebSocketConstructor } from './types.js';
 
@@ -62,6 +63,8 @@ export class SyncClient {
   /** Ends the wait, or the attempt, that is under way. */
   #attempt = new AbortController();
   #onlineWaiters = new Set<() => void>();
+  /** Topics that were released, and are being stored. */
+  readonly #closing = new Map<string, Promise<void>>();
 
   constructor(options: SyncClientOptions) {
     const transport = options.transport ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
@@ -159,7 +162,7 @@ export class SyncClient {
     this.#isClosed = true;
     const topics = [...this.#subscriptions.topics.values()];
     this.#subscriptions.topics.clear();
-    await Promise.all(topics.map((topic) => topic.close()));
+    await Promise.all([...topics.map((topic) => topic.close()), ...this.#closing.values()]);
     await this.#store.close?.();
     (globalThis as Partial<EventSource>).removeEventListener?.('online', this.#networkIsBack);
     this.#update();
@@ -188,7 +191,7 @@ export class SyncClient {
       core = new TopicCore(this.#host, name, {
         documents, onStale: options.onStale ?? (documents ? 'resync' : 'notify'),
         start: options.start ?? (documents ? 'snapshot' : 'floor'),
-      });
+      }, this.#closing.get(name));
       this.#subscriptions.topics.set(name, core);
     }
     core.holds++;
@@ -479,7 +482,11 @@ export class SyncClient {
     if (this.#subscriptions.topics.get(topic.name) !== topic) return;
     this.#subscriptions.topics.delete(topic.name);
     if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
-    void topic.close();
+    // The next one begins with what this one stored.
+    const closing: Promise<void> = topic.close().finally(() => {
+      if (this.#closing.get(topic.name) === closing) this.#closing.delete(topic.name);
+    });
+    this.#closing.set(topic.name, closing);
     this.#subscriptions.hasRoom();
     this.#update();
   }

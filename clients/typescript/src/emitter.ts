@@ -1,6 +1,5 @@
 // Listeners by event. One that throws does not keep the others from hearing.
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Listener = (...args: any[]) => void;
 
 export class Emitter<Events extends { [K in keyof Events]: Listener }> {

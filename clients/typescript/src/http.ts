@@ -10,6 +10,8 @@ import { readWatermark } from './wire.js';
 
 /** A request that takes longer is given up. */
 const timeoutMs = 30_000;
+/** Requests at the same time: a client of many topics is no storm. */
+const atOnce = 6;
 
 const member = (value: ExactJson | undefined, name: string): ExactJson | undefined =>
   value instanceof Map ? value.get(name) : undefined;
@@ -40,10 +42,27 @@ export const isPassing = (error: unknown): boolean => error instanceof SyncError
   (error.code === 'rate_limited' || error.code === 'unauthorized' || error.code === 'token_unavailable' ||
     (error.code === 'connection_failed' && (error.httpStatus === undefined || error.httpStatus >= 500)));
 
+interface Get {
+  /** For messages. */
+  what: string;
+  path: string;
+  query?: [string, string][];
+  signal?: AbortSignal | undefined;
+  /** Statuses that are answers too. */
+  also?: number[];
+}
+
+interface Got {
+  status: number;
+  body: ExactJson | undefined;
+}
+
 export class HttpApi {
   readonly #base: string;
   readonly #fetch: FetchLike;
   readonly #tokens: Tokens;
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(base: string, fetch: FetchLike, tokens: Tokens) {
     this.#base = base.replace(/\/+$/, '');
@@ -51,9 +70,21 @@ export class HttpApi {
     this.#tokens = tokens;
   }
 
-  /** GET; the body of a success, or of the statuses in `also`. Throws SyncError. */
-  async #get(what: string, path: string, query: [string, string][], signal: AbortSignal | undefined, also: number[] = []):
-    Promise<{ status: number; body: ExactJson | undefined }> {
+  /** GET, in its turn; the body of a success, or of the statuses in `also`. Throws SyncError. */
+  async #get(request: Get): Promise<Got> {
+    if (this.#underWay >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#underWay++;
+    try {
+      return await this.#getNow(request);
+    } finally {
+      // The place goes to the next one.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#underWay--;
+    }
+  }
+
+  async #getNow({ what, path, query = [], signal, also = [] }: Get): Promise<Got> {
     const token = await this.#tokens.usable();
     const own = new AbortController();
     const abort = (): void => own.abort();
@@ -91,12 +122,12 @@ export class HttpApi {
   /** Throws what is wrong with the token, the origin or the server; returns when the server takes the token. */
   async probe(): Promise<void> {
     // Without a topic it is 400, once the token was good.
-    await this.#get('asking whether the token is good', '/api/sync/heads', [], undefined, [400]);
+    await this.#get({ what: 'asking whether the token is good', path: '/api/sync/heads', also: [400] });
   }
 
   /** Where a topic is. */
   async head(topic: string, signal?: AbortSignal): Promise<Cursor> {
-    const { body } = await this.#get(`the head of ${topic}`, '/api/sync/heads', [['topic', topic]], signal);
+    const { body } = await this.#get({ what: `the head of ${topic}`, path: '/api/sync/heads', query: [['topic', topic]], signal });
     const list = member(body, 'heads');
     const head = Array.isArray(list) ? list[0] : undefined;
     return { epoch: integerOf(member(head, 'epoch')), watermark: readWatermark(integerOf(member(head, 'head_watermark'))) };
@@ -107,7 +138,7 @@ export class HttpApi {
     Promise<Hydrated> {
     const query: [string, string][] = [['topic', topic], ['doc_key', docKey]];
     if (atLeast) query.push(['min_watermark', String(atLeast.watermark)], ['payload_hash', atLeast.payloadHash]);
-    const { status, body } = await this.#get(`document ${docKey} of ${topic}`, '/api/sync/documents', query, signal, [404]);
+    const { status, body } = await this.#get({ what: `document ${docKey} of ${topic}`, path: '/api/sync/documents', query, signal, also: [404] });
     if (status === 404 && member(body, 'watermark') === undefined) {
       throw new SyncError('protocol_error', `document ${docKey} of ${topic}: the server has no documents endpoint`, { httpStatus: 404 });
     }
@@ -124,7 +155,7 @@ export class HttpApi {
     do {
       const query: [string, string][] = [['topic', topic]];
       if (pageToken !== undefined) query.push(['page_token', pageToken]);
-      const { body } = await this.#get(`the snapshot of ${topic}`, '/api/sync/snapshot', query, signal);
+      const { body } = await this.#get({ what: `the snapshot of ${topic}`, path: '/api/sync/snapshot', query, signal });
       // It is the same on every page.
       cursor ??= { epoch: integerOf(member(body, 'epoch')), watermark: readWatermark(integerOf(member(body, 'watermark'))) };
       const list = member(body, 'documents');

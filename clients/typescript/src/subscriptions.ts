@@ -28,6 +28,8 @@ export class Subscriptions {
   /** A subscribe to several was refused as a whole, because of their number: one by one then. */
   #oneByOne = false;
   #reconcileQueued = false;
+  /** A subscribe waits for its answer, while this has not aborted: what becomes ready meanwhile goes with the next one. */
+  #inFlight: AbortSignal | undefined;
   /** The server asked to wait before the next subscribe. */
   #isWaiting = false;
   #nudgeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -86,16 +88,15 @@ export class Subscriptions {
     this.#reconcileQueued = true;
     queueMicrotask(() => {
       this.#reconcileQueued = false;
-      if (!this.#link.isJoined || this.#isWaiting) return;
+      if (!this.#link.isJoined || this.#isWaiting || this.#inFlight?.aborted === false) return;
       const topics = this.#ready();
-      if (topics.length === 0) return;
-      if (this.#oneByOne) for (const topic of topics) void this.#subscribe([topic]);
-      else void this.#subscribe(topics);
+      if (topics.length > 0) void this.#subscribe(this.#oneByOne ? topics.slice(0, 1) : topics);
     });
   }
 
   async #subscribe(topics: TopicCore[]): Promise<void> {
     const { signal } = this.#link;
+    this.#inFlight = signal;
     for (const topic of topics) topic.subscribing();
     try {
       await this.#link.connection.push('sync:subscribe', this.params(topics), (reply) => {
@@ -104,6 +105,9 @@ export class Subscriptions {
     } catch (error) {
       if (!signal.aborted) this.#subscribeFailed(error, topics);
     }
+    if (signal.aborted) return;
+    this.#inFlight = undefined;
+    this.reconcile();
     this.scheduleNudge();
   }
 

@@ -1,45 +1,18 @@
 // One topic while it is subscribed: takes batches in their order, fetches what they point to, keeps the store behind,
 // tells listeners; and gets the topic going again when the server cannot resume it.
-import { Backoff } from './backoff.js';
+import type { Backoff } from './backoff.js';
 import { Document, DocumentsView } from './document.js';
 import { Emitter } from './emitter.js';
 import { SyncError, messageOf } from './errors.js';
-import { type HttpApi, isPassing } from './http.js';
+import { isPassing } from './http.js';
 import { fetchPayloads } from './hydration.js';
 import { Persister } from './persister.js';
 import { sleep } from './sleep.js';
-import type { SyncStore } from './stores/store.js';
+import type { Phase, TopicHost } from './topic_host.js';
 import { type Cursor, type HeldDocument, TopicState } from './topic_state.js';
 import type { StaleInfo, SyncDocument, SyncStatus, SyncUpdate, TopicEvents, TopicOptions } from './types.js';
 import { hashOf, nullHash } from './hash.js';
 import { type WireBatch, type WireUpdate } from './wire.js';
-
-/**
- * loading: from the store. waiting: for documents or a place to begin from, over HTTP. ready: to be subscribed.
- * subscribing: asked for. subscribed. stale: waits for resync(). blocked: the server does not allow it.
- */
-export type Phase = 'loading' | 'waiting' | 'ready' | 'subscribing' | 'subscribed' | 'stale' | 'blocked';
-
-/** What a topic needs of its client. */
-export interface TopicHost {
-  readonly store: SyncStore;
-  readonly api: HttpApi;
-  readonly status: SyncStatus;
-  readonly error: SyncError | null;
-  /** Joined: subscriptions and requests make sense. */
-  readonly isOnline: boolean;
-  now(): number;
-  newBackoff(): Backoff;
-  parse(text: string): unknown;
-  /** Resolves when joined, or when the signal aborts. */
-  online(signal: AbortSignal): Promise<void>;
-  /** Some topic became ready. */
-  reconcile(): void;
-  unsubscribe(topic: string): void;
-  topicChanged(): void;
-  log(message: string, details?: Record<string, unknown>): void;
-  failed(error: SyncError): void;
-}
 
 /** Batches that wait for what the first of them points to: beyond this they are dropped, and asked for again later. */
 const maxQueueBytes = 16 * 1024 * 1024;
@@ -81,7 +54,8 @@ export class TopicCore {
   #loading: Promise<void> | undefined;
   readonly #backoff: Backoff;
 
-  constructor(host: TopicHost, name: string, options: Required<TopicOptions>) {
+  /** Begins when `before`, an earlier subscription of the topic, is stored. */
+  constructor(host: TopicHost, name: string, options: Required<TopicOptions>, before?: Promise<void>) {
     this.#host = host;
     this.name = name;
     this.options = options;
@@ -96,7 +70,7 @@ export class TopicCore {
     this.#backoff = host.newBackoff();
     this.#status = 'idle';
     this.#status = this.#statusNow();
-    void this.#load();
+    void this.#load(before);
   }
 
   get phase(): Phase {
@@ -174,7 +148,8 @@ export class TopicCore {
 
   // --- The beginning: the store, then documents or a place to begin from.
 
-  async #load(): Promise<void> {
+  async #load(before?: Promise<void>): Promise<void> {
+    await before;
     const found = await this.#persister.load();
     if (this.isClosed) return;
     if (found) {

@@ -103,7 +103,6 @@ export type FetchLike = (url: string, init: { method: string; headers: Record<st
   Promise<{ status: number; ok: boolean; headers: { get(name: string): string | null }; text(): Promise<string> }>;
 
 /** A WebSocket constructor: the browser's, React Native's, or that of npm's `ws`. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => object;
 
 export interface SyncClientOptions {

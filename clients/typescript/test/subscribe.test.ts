@@ -1,6 +1,6 @@
 // Holds, listeners, iterators, and what the client refuses.
 import { expect, test } from 'vitest';
-import { SyncClient, SyncError, type SyncUpdate } from '../src/index.js';
+import { memoryStore, SyncClient, SyncError, type SyncUpdate } from '../src/index.js';
 import { held, reach, record, Stand, waitFor, Wire } from './support/stand.js';
 
 const stand = await Stand.create();
@@ -40,6 +40,31 @@ test('released and held again at once: nothing is unsubscribed', async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(second.status).toBe('live');
   expect(await stand.fanout.metric('oa_sync_subscribes_total')).toBe(subscribes);
+});
+
+test('released and held again while it is being stored: nothing is told twice', async () => {
+  const store = memoryStore();
+  let slow = Promise.resolve();
+  const client = stand.client({ store: { ...store, commit: async (...change) => {
+    await slow;
+    return await store.commit(...change);
+  } } });
+  const first = client.subscribe('stored', { start: 'floor' });
+  await first.live();
+  let finish = (): void => {};
+  slow = new Promise((resolve) => (finish = resolve));
+  await stand.insert('stored', 3);
+  await reach(first, 3);
+  first.release();
+  await waitFor(() => first.status === 'closed');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const second = client.subscribe('stored', { start: 'floor' });
+  const updates = record(second);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  finish();
+  await stand.insert('stored', 1, { first: 4 });
+  await reach(second, 4);
+  expect(updates.map((u) => u.watermark)).toEqual([4]);
 });
 
 test('many topics on one socket', async () => {

@@ -110,7 +110,6 @@ export class Stand {
     return fanout;
   }
 
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async query(text: string, values?: unknown[]): Promise<any[]> {
     return (await this.db.query(text, values)).rows;
   }
