@@ -1,4 +1,4 @@
-// permessage-deflate: what clients send as compressed messages, what they offer, and that what is compressed comes back.
+// permessage-deflate: compressed messages of clients, their offers; what is compressed comes back.
 #include "fuzz.h"
 
 #include "wire/deflate.h"
