@@ -17,11 +17,13 @@ BEGIN ATOMIC
     'oldest_writer_s', (SELECT floor(extract(epoch FROM max(clock_timestamp() - a.xact_start)))::bigint
                           FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
-    'default_partition_used', EXISTS (SELECT FROM @extschema@.sync_stream_events_default),
+    -- Before the worker's first pass events go there too, and that ends with the first partition that was made ahead.
+    'default_partition_used', EXISTS (SELECT FROM @extschema@.sync_stream_events_default)
+      AND NOT EXISTS (SELECT FROM @extschema@.sync_journal_partitions p WHERE p.lower > clock_timestamp()),
     'stats', (SELECT to_json(s) FROM @extschema@.sync_stats s));
 END;
 COMMENT ON FUNCTION @extschema@.sync_overview() IS
-  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the default partition of the journal has rows, and the row of sync_stats. Example: SELECT runtime.sync_overview();';
+  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the journal''s default partition has rows and no partition has been made ahead, and the row of sync_stats. Example: SELECT runtime.sync_overview();';
 
 -- Reads what is shown to people as sync_replay() reads for delivery: only what no crash can take back.
 CREATE FUNCTION @extschema@.oa_sync_flush_visible() RETURNS void

@@ -1,6 +1,6 @@
 -- What operators look at: sync_overview, sync_topics_page, sync_events_json; bounded, and for a fan-out's role.
 \ir include/setup.sql
-SELECT plan(40);
+SELECT plan(42);
 
 -- The overview.
 SELECT is(runtime.sync_overview()->>'extension_version', (SELECT extversion FROM pg_extension WHERE extname = 'oa_sync'), 'the extension''s version');
@@ -82,6 +82,17 @@ SELECT is((SELECT count(*) FROM pg_proc p WHERE p.pronamespace = 'runtime'::regn
 -- What it costs does not grow with what is there: no sequential scan.
 SELECT is((SELECT count(*) FROM pg_proc p WHERE p.pronamespace = 'runtime'::regnamespace AND p.proname IN ('sync_topics_page', 'sync_events_json')
              AND 'enable_seqscan=off' = ANY (p.proconfig)), 2::bigint, 'they read by indexes');
+-- Events in the default partition are a problem while no partition is there for the time to come. The last test: it drops what others read.
+BEGIN;
+CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM runtime.sync_stream_events LIMIT 1;
+SELECT format('DROP TABLE %s', partition) FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL \gexec
+DELETE FROM runtime.sync_stream_events_default;
+INSERT INTO runtime.sync_stream_events_default SELECT * FROM kept;
+SELECT is(runtime.sync_overview()->>'default_partition_used', 'true', 'events go to the default partition');
+SELECT runtime.sync_maintain_partitions() \g /dev/null
+SELECT is(runtime.sync_overview()->>'default_partition_used', 'false', 'partitions are made ahead again');
+COMMIT;
+
 SELECT * FROM finish();
 DROP OWNED BY operations_reader;
 DROP ROLE operations_reader, operations_nobody;

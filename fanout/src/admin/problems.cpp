@@ -190,10 +190,8 @@ void LookAtDatabase(const HealthFacts& facts, Problems* problems) {
   }
   if (IsTrue(At(database, "default_partition_used"))) {
     problems->push_back({"default_partition", false,
-                         "Events are in the journal's default partition: it is emptied only when all of it is too old, "
-                         "and looked through for every new partition.",
-                         "The worker was late with a partition: see that it runs. What is there goes by itself, in "
-                         "time; with no horizon it stays, and does no harm."});
+                         "Events go to the journal's default partition, and none is made for the time to come.",
+                         "The worker makes them: see whether it runs, waits for a lock, or cannot write."});
   }
   if (stats.is_object()) LookAtStatistics(facts, stats, problems);
 }
