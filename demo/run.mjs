@@ -48,9 +48,31 @@ if (consoleDir) console.log(`console    ${fanout.adminUrl('/')}   service key: $
 const liveSince = new Map();
 /** @type {import('./compare.mjs').Delivery[]} */
 const deliveries = [];
-/** @type {Set<Promise<unknown>>} */
-const subscribing = new Set();
+/** Topics of runs that came up, not asked for yet. @type {Set<string>} */
+const fresh = new Set();
+/** @type {Promise<void> | undefined} */
+let asking;
 let awayMs = 1500;
+
+/** Follows what came up: one request at a time, with all of them, for a server limits those that wait. */
+async function followFresh() {
+  while (fresh.size > 0) {
+    const topics = [...fresh];
+    fresh.clear();
+    for (const topic of topics) client.wanted.add(topic);
+    try {
+      await client.subscribe(topics);
+      for (const topic of topics) liveSince.set(topic, Date.now());
+    } catch (error) {
+      // Cut off before the answer: the next join subscribes to them. Told to wait: asked again then.
+      const retryMs = /** @type {any} */ (error).response?.retry_after_ms;
+      if (retryMs === undefined) continue;
+      await pause(retryMs);
+      for (const topic of topics) fresh.add(topic);
+    }
+  }
+  asking = undefined;
+}
 
 const client = new SyncClient({
   url: fanout.socketUrl, token: () => fanout.token(['*']), keepEvents: false, reconnectMs: awayMs,
@@ -62,12 +84,8 @@ const client = new SyncClient({
     // A run that is new to us: follow its events as well.
     const topic = `run:${update.payload?.run_id}:events`;
     if (update.topic === 'runtime.run_summaries' && update.payload && !client.wanted.has(topic)) {
-      client.wanted.add(topic);
-      const request = client.subscribe([topic]).then(() => liveSince.set(topic, Date.now()),
-        // Cut off before the answer: the next join subscribes to it.
-        () => {});
-      subscribing.add(request);
-      void request.then(() => subscribing.delete(request));
+      fresh.add(topic);
+      asking ??= followFresh();
     }
   },
 });
@@ -114,7 +132,7 @@ for (const { topic, head } of heads) {
     console.error(String(error.message));
   });
 }
-await Promise.all(subscribing);
+await asking;
 const result = await compareWithJournal(db, deliveries);
 await client.close();
 await fanout.destroy();
