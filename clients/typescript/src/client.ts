@@ -487,7 +487,7 @@ export class SyncClient {
   #end(topic: TopicCore): void {
     if (this.#subscriptions.topics.get(topic.name) !== topic) return;
     this.#subscriptions.topics.delete(topic.name);
-    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
+    this.#subscriptions.released(topic.name);
     // The next one begins with what this one stored.
     const closing: Promise<void> = topic.close().finally(() => {
       if (this.#closing.get(topic.name) === closing) this.#closing.delete(topic.name);
