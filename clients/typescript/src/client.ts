@@ -211,6 +211,15 @@ export class SyncClient {
     return handle;
   }
 
+  /**
+   * A topic that somebody holds already, to look at; undefined when nobody does. It is no hold: it needs no `release()`,
+   * and what it shows ends with the holds of others.
+   */
+  peek(name: string): SyncTopic | undefined {
+    const core = this.#subscriptions.topics.get(name);
+    return core && new TopicHandle(core, () => {});
+  }
+
   /** A document as it is now, from the server. Null when there is none. Does not change what is held. */
   async fetchDocument(topic: SyncTopic | string, docKey: string): Promise<SyncDocument | null> {
     this.#assertOpen();
