@@ -12,15 +12,21 @@ export class RawNumber {
   }
 }
 
-/** Orders strings by code point (JavaScript's own order is by UTF-16 unit). @param {string} a @param {string} b */
+/** @param {number} unit */
+const isHigh = (unit) => unit >= 0xd800 && unit <= 0xdbff;
+
+/**
+ * Orders strings by code point (JavaScript's own order is by UTF-16 unit). A surrogate alone is a code point of its own.
+ * @param {string} a
+ * @param {string} b
+ */
 export function byCodePoint(a, b) {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    const surrogates = Number(x >= 0xd800 && x <= 0xdfff) - Number(y >= 0xd800 && y <= 0xdfff);
-    return surrogates || x - y;
+    if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
+    // The difference may be in the second half of a pair.
+    const at = i > 0 && isHigh(a.charCodeAt(i - 1)) ? i - 1 : i;
+    return (a.codePointAt(at) ?? 0) - (b.codePointAt(at) ?? 0) || (a.codePointAt(i) ?? 0) - (b.codePointAt(i) ?? 0);
   }
   return a.length - b.length;
 }

@@ -8,6 +8,7 @@ export class Backoff {
   readonly #random: () => number;
   #failures = 0;
   #advice: number | undefined;
+  #wasAdvised = false;
 
   constructor(options: Partial<BackoffOptions>, random: () => number) {
     this.options = { ...defaultBackoff, ...options };
@@ -19,9 +20,21 @@ export class Backoff {
     return this.#failures;
   }
 
+  /** Whether the last wait is one that the server asked for: nothing but the application may cut it short. */
+  get wasAdvised(): boolean {
+    return this.#wasAdvised;
+  }
+
+  /** Waits begin with the shortest again. What the server advised stays: it says so as it ends a good connection. */
   succeeded(): void {
     this.#failures = 0;
+  }
+
+  /** Begins anew, as if there had been nothing. */
+  reset(): void {
+    this.#failures = 0;
     this.#advice = undefined;
+    this.#wasAdvised = false;
   }
 
   /** The server says when to come back; the next wait is not shorter. */
@@ -37,6 +50,7 @@ export class Backoff {
     // What the server advises is spread over the clients already; a client alone spreads a longer wait more.
     const jitter = this.#random() * Math.max(jitterMs, this.#failures > 1 ? grown / 2 : 0);
     const wait = Math.max(this.#advice ?? 0, Math.min(maxMs, grown) + jitter);
+    this.#wasAdvised = (this.#advice ?? 0) > 0;
     this.#advice = undefined;
     return wait;
   }

@@ -23,6 +23,9 @@ const deniedAfter = 2;
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 5000;
 
+/** A socket that takes longer to open does not open. */
+const connectTimeoutMs = 15_000;
+
 const topicPattern = /^[A-Za-z0-9_.:/-]{1,160}$/;
 
 /** What of browsers' events is used where there are some. */
@@ -88,7 +91,7 @@ export class SyncClient {
       if (event === 'error') this.#log(error.message);
       else this.#failed(error);
     });
-    this.#connection = new Connection(options.url, transport, {
+    this.#connection = new Connection(options.url, transport, options.connectTimeoutMs ?? connectTimeoutMs, {
       opened: () => void this.#join(),
       closed: (how) => void this.#closed(how),
       batch: (batch) => this.#subscriptions.topics.get(batch.topic)?.batch(batch),
@@ -140,7 +143,7 @@ export class SyncClient {
     this.#isWanted = true;
     this.#isDenied = false;
     this.#refusals = 0;
-    this.#backoff.succeeded();
+    this.#backoff.reset();
     void this.#connect(0);
   }
 
@@ -206,6 +209,15 @@ export class SyncClient {
     if (!this.#isWanted) this.connect();
     this.#update();
     return handle;
+  }
+
+  /**
+   * A topic that somebody holds already, to look at; undefined when nobody does. It is no hold: it needs no `release()`,
+   * and what it shows ends with the holds of others.
+   */
+  peek(name: string): SyncTopic | undefined {
+    const core = this.#subscriptions.topics.get(name);
+    return core && new TopicHandle(core, () => {});
   }
 
   /** A document as it is now, from the server. Null when there is none. Does not change what is held. */
@@ -345,7 +357,7 @@ export class SyncClient {
   }
 
   readonly #networkIsBack = (): void => {
-    if (this.#isWaiting && !this.#isDenied) void this.#connect(0);
+    if (this.#isWaiting && !this.#isDenied && !this.#backoff.wasAdvised) void this.#connect(0);
   };
 
   #offline(): void {
@@ -362,7 +374,7 @@ export class SyncClient {
     if (!this.#isWanted) return;
     const { signal } = this.#attempt;
     if (how.wasOpen) this.#refuseClosed(how);
-    else await this.#explain();
+    else await this.#explain(signal);
     if (!signal.aborted) void this.#connect(this.#backoff.next());
   }
 
@@ -373,11 +385,14 @@ export class SyncClient {
   }
 
   /** A socket that did not open says nothing of why: a request over HTTP tells. */
-  async #explain(): Promise<void> {
+  async #explain(signal: AbortSignal): Promise<void> {
     try {
-      await this.#api.probe();
+      await this.#api.probe(signal);
+      if (signal.aborted) return;
       this.#error = new SyncError('connection_failed', `no WebSocket to ${this.#options.url} could be opened, though HTTP works`);
     } catch (cause) {
+      // What was asked for a connection that nobody wants any more says nothing.
+      if (signal.aborted) return;
       const error = cause as SyncError;
       this.#backoff.advise(error.retryAfterMs);
       if (error.code === 'unauthorized') return this.#refused(error.reason ?? 'unauthorized');
@@ -481,7 +496,7 @@ export class SyncClient {
   #end(topic: TopicCore): void {
     if (this.#subscriptions.topics.get(topic.name) !== topic) return;
     this.#subscriptions.topics.delete(topic.name);
-    if (topic.phase === 'subscribed' || topic.phase === 'subscribing') this.#subscriptions.unsubscribe(topic.name);
+    this.#subscriptions.released(topic.name);
     // The next one begins with what this one stored.
     const closing: Promise<void> = topic.close().finally(() => {
       if (this.#closing.get(topic.name) === closing) this.#closing.delete(topic.name);

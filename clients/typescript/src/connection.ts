@@ -66,13 +66,17 @@ function decodeText(text: string): Message {
 export class Connection {
   readonly #events: ConnectionEvents;
   readonly #socket: Socket;
+  readonly #openWithinMs: number;
   #token = '';
   #channel: Channel | undefined;
   /** The open() that is under way or open. */
   #attempt: { wasOpen: boolean } | undefined;
+  /** phoenix waits for a handshake for ever; where no platform gives up either, this does. */
+  #openTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(url: string, transport: WebSocketConstructor, events: ConnectionEvents) {
+  constructor(url: string, transport: WebSocketConstructor, openWithinMs: number, events: ConnectionEvents) {
     this.#events = events;
+    this.#openWithinMs = openWithinMs;
     const options: Partial<Omit<SocketConnectOption, 'authToken'>> & { authToken: () => string } = {
       transport, authToken: () => this.#token, heartbeatIntervalMs: heartbeatMs, timeout: replyMs,
       reconnectAfterMs: () => never, rejoinAfterMs: () => never,
@@ -85,6 +89,7 @@ export class Connection {
       if (!this.#attempt) return this.#socket.disconnect();
       if (this.#attempt.wasOpen) return this.#ended(1006, 'connected twice');
       this.#attempt.wasOpen = true;
+      clearTimeout(this.#openTimer);
       this.#events.opened();
     });
     this.#socket.onClose((event) => this.#ended(event?.code ?? 1006, event?.reason ?? ''));
@@ -98,15 +103,18 @@ export class Connection {
   open(token: string): void {
     this.#token = token;
     this.#attempt = undefined;
+    clearTimeout(this.#openTimer);
     // Whatever connection there is, is none of this attempt.
     this.#socket.disconnect();
     this.#attempt = { wasOpen: false };
+    this.#openTimer = setTimeout(() => this.#ended(1006, 'the socket did not open in time'), this.#openWithinMs);
     this.#socket.connect();
   }
 
   /** Ends the connection; nothing is told of it. */
   close(): void {
     this.#attempt = undefined;
+    clearTimeout(this.#openTimer);
     this.#leave();
     this.#socket.disconnect(undefined, 1000);
   }
@@ -131,7 +139,11 @@ export class Connection {
       // Also when phoenix found the socket dead: it says so to the channel first, and closes it in its own time.
       channel.onError(() => {
         reject(new NoReply('the connection went'));
-        if (this.#channel === channel) this.#ended(1006, 'the connection went');
+        // A moment later: when the socket closed, phoenix tells the channel before it tells with which code and reason.
+        const attempt = this.#attempt;
+        queueMicrotask(() => {
+          if (this.#attempt === attempt && this.#channel === channel) this.#ended(1006, 'the connection went');
+        });
       });
       channel.onClose(() => {
         reject(new NoReply('the channel was closed'));

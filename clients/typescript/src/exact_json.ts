@@ -122,7 +122,7 @@ export function byCodePoint(a: string, b: string): number {
     if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
     // The difference may be in the second half of a pair.
     const at = i > 0 && isHigh(a.charCodeAt(i - 1)) ? i - 1 : i;
-    return (a.codePointAt(at) ?? 0) - (b.codePointAt(at) ?? 0) || a.charCodeAt(i) - b.charCodeAt(i);
+    return (a.codePointAt(at) ?? 0) - (b.codePointAt(at) ?? 0) || (a.codePointAt(i) ?? 0) - (b.codePointAt(i) ?? 0);
   }
   return a.length - b.length;
 }

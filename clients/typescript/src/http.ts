@@ -10,6 +10,8 @@ import { readWatermark } from './wire.js';
 
 /** A request that takes longer is given up. */
 const timeoutMs = 30_000;
+/** Connecting waits for this one. */
+const probeTimeoutMs = 5_000;
 /** Requests at the same time: a client of many topics is no storm. */
 const atOnce = 6;
 
@@ -50,6 +52,7 @@ interface Get {
   signal?: AbortSignal | undefined;
   /** Statuses that are answers too. */
   also?: number[];
+  withinMs?: number;
 }
 
 interface Got {
@@ -72,7 +75,7 @@ export class HttpApi {
 
   /** GET, in its turn; the body of a success, or of the statuses in `also`. Throws SyncError. */
   async #get(request: Get): Promise<Got> {
-    if (this.#underWay >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#underWay >= atOnce) await this.#turn(request);
     else this.#underWay++;
     try {
       return await this.#getNow(request);
@@ -84,20 +87,51 @@ export class HttpApi {
     }
   }
 
-  async #getNow({ what, path, query = [], signal, also = [] }: Get): Promise<Got> {
+  /** Waits for a place. Throws, without one, when the request is no longer wanted. */
+  #turn({ what, signal }: Get): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const take = (): void => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      const leave = (): void => {
+        const at = this.#waiting.indexOf(take);
+        if (at < 0) return;
+        this.#waiting.splice(at, 1);
+        signal?.removeEventListener('abort', leave);
+        reject(new SyncError('connection_failed', `${what}: it is no longer wanted`));
+      };
+      this.#waiting.push(take);
+      signal?.addEventListener('abort', leave);
+      if (signal?.aborted) leave();
+    });
+  }
+
+  async #getNow({ what, path, query = [], signal, also = [], withinMs = timeoutMs }: Get): Promise<Got> {
     const token = await this.#tokens.usable();
     const own = new AbortController();
-    const abort = (): void => own.abort();
-    const timer = setTimeout(abort, timeoutMs);
+    // Also for a `fetch` that does not look at its signal.
+    let ended: (why: Error) => void = () => {};
+    const end = new Promise<never>((_resolve, reject) => (ended = reject));
+    end.catch(() => undefined);
+    const abort = (): void => {
+      own.abort();
+      ended(new Error('it is no longer wanted'));
+    };
+    const timer = setTimeout(() => {
+      own.abort();
+      ended(new Error(`no answer in ${withinMs / 1000} s`));
+    }, withinMs);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
     let answer;
     let text;
     try {
       const parameters = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
-      answer = await this.#fetch(`${this.#base}${path}${parameters ? `?${parameters}` : ''}`,
+      const fetching = this.#fetch(`${this.#base}${path}${parameters ? `?${parameters}` : ''}`,
         { method: 'GET', headers: { authorization: `Bearer ${token}` }, signal: own.signal });
-      text = await answer.text();
+      answer = await Promise.race([end, fetching]);
+      text = await Promise.race([end, answer.text()]);
     } catch (cause) {
       throw new SyncError('connection_failed', `${what}: ${messageOf(cause)}`, { cause });
     } finally {
@@ -120,9 +154,9 @@ export class HttpApi {
   }
 
   /** Throws what is wrong with the token, the origin or the server; returns when the server takes the token. */
-  async probe(): Promise<void> {
-    // Without a topic it is 400, once the token was good.
-    await this.#get({ what: 'asking whether the token is good', path: '/api/sync/heads', also: [400] });
+  async probe(signal: AbortSignal): Promise<void> {
+    // Without a topic it is 400, once the token was good. Not in its turn: what is before it may wait for the connection.
+    await this.#getNow({ what: 'asking whether the token is good', path: '/api/sync/heads', also: [400], signal, withinMs: probeTimeoutMs });
   }
 
   /** Where a topic is. */

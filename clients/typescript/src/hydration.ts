@@ -11,11 +11,10 @@ const atOnce = 4;
 const tellAfter = 3;
 
 export interface FetchControl {
+  /** Ends it without a result. */
   signal: AbortSignal;
   backoff(): Backoff;
   online(signal: AbortSignal): Promise<void>;
-  /** False ends it without a result. */
-  isWanted(): boolean;
   failed(error: SyncError): void;
 }
 
@@ -49,7 +48,7 @@ async function fetchOne(api: HttpApi, topic: string, update: WireUpdate, control
   const { docKey, watermark, payloadHash } = update;
   for (;;) {
     await control.online(control.signal);
-    if (control.signal.aborted || !control.isWanted()) return undefined;
+    if (control.signal.aborted) return undefined;
     let failure: SyncError;
     try {
       const found = await api.document(topic, docKey, { watermark, payloadHash }, control.signal);

@@ -26,6 +26,8 @@ export interface LaneDocument {
 export interface LaneSource<D extends LaneDocument = LaneDocument> {
   /** The documents as they are; may be asked at any time after `start`. */
   readonly documents: ReadonlyMap<string, D>;
+  /** Whether `documents` are what there is by now, as far as it knows. While one of two is not, they are not compared. */
+  readonly isCurrent?: boolean;
   /** Begins. Resolves when `documents` can be shown. */
   start(): void | Promise<void>;
   /** Ends; may be started again. */
@@ -197,7 +199,7 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
     running.ready = this.#start(side, running).catch(async (error: unknown) => {
       if (running.isGone) return false;
       this.#failed(error);
-      await this.#stop(side).catch((cause: unknown) => this.#failed(cause));
+      await this.#stop(side);
       return false;
     });
   }
@@ -226,7 +228,12 @@ export class SyncLane<D extends LaneDocument = LaneDocument> {
     this.#comparison.end();
     running.off();
     if (this.#shown === side) this.#shown = undefined;
-    await running.source?.stop();
+    // One that does not stop keeps neither the other from stopping nor the lane from being turned.
+    try {
+      await running.source?.stop();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #compare(): void {

@@ -1,6 +1,7 @@
 // Compares the two sources of a lane while both run. A difference counts when it has lasted: one source is always a
 // little behind the other. Memory is bounded: only keys that differ are remembered, and only so many of them.
 import { canonicalJson, parseExact } from './exact_json.js';
+import type { SyncInteger } from './integers.js';
 import type { LaneDocument, LaneSource } from './lane.js';
 import { hashOf } from './hash.js';
 
@@ -54,9 +55,35 @@ const hashOfDocument = (document: LaneDocument): string | undefined =>
   document.payloadHash ?? (document.payload === undefined ? undefined : hashOfPayload(document.payload));
 
 function compareByHash(earlier: LaneDocument, sync: LaneDocument): MismatchReason | null {
-  if (earlier.docVersion !== undefined && sync.docVersion !== undefined && earlier.docVersion !== sync.docVersion) return 'version';
+  // By value: one side may have 5 where the other has 5n.
+  if (earlier.docVersion !== undefined && sync.docVersion !== undefined && earlier.docVersion != sync.docVersion) return 'version';
   const [a, b] = [hashOfDocument(earlier), hashOfDocument(sync)];
   return a !== undefined && b !== undefined && a !== b ? 'hash' : null;
+}
+
+/** The versions of a document on both sides as they were when they differed; undefined where it was missing, or has none. */
+interface Seen {
+  earlier: SyncInteger | undefined;
+  sync: SyncInteger | undefined;
+  isMissing: boolean;
+}
+
+const seenOf = (earlier: LaneDocument | undefined, sync: LaneDocument | undefined): Seen =>
+  ({ earlier: earlier?.docVersion, sync: sync?.docVersion, isMissing: !earlier || !sync });
+
+/** Whether the side that was behind has moved on since: then it is still on its way, to something that is newer by now. */
+function hasAdvanced(before: Seen, now: Seen): boolean {
+  if (before.isMissing && !now.isMissing) return true;
+  if (before.earlier === undefined || before.sync === undefined || now.earlier === undefined || now.sync === undefined) return false;
+  return before.earlier < before.sync ? now.earlier > before.earlier : before.sync < before.earlier && now.sync > before.sync;
+}
+
+interface Difference {
+  reason: MismatchReason;
+  /** Since when it lasts, without the side that is behind having moved on. */
+  since: number;
+  seen: Seen;
+  counted: boolean;
 }
 
 export class Comparison<D extends LaneDocument> {
@@ -64,8 +91,9 @@ export class Comparison<D extends LaneDocument> {
   readonly #emit: (mismatch: Mismatch) => void;
   #earlier: LaneSource<D> | undefined;
   #sync: LaneSource<D> | undefined;
-  /** Keys that differ: since when, why, and whether that was counted. */
-  #differing = new Map<string, { reason: MismatchReason; since: number; counted: boolean }>();
+  #differing = new Map<string, Difference>();
+  /** One side was not current when it was looked last: what differs since then may have changed meanwhile. */
+  #wasApart = false;
   /** Keys to look at, or everything. */
   #queue: Set<string> | 'all' = new Set();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -83,6 +111,11 @@ export class Comparison<D extends LaneDocument> {
 
   get #tolerance(): number {
     return this.#options.toleranceMs ?? 5000;
+  }
+
+  /** Until it looks again at what may have passed. */
+  get #pause(): number {
+    return Math.max(10, this.#tolerance / 2);
   }
 
   get #limit(): number {
@@ -108,6 +141,7 @@ export class Comparison<D extends LaneDocument> {
     this.#earlier = this.#sync = undefined;
     this.#since = null;
     this.#differing.clear();
+    this.#wasApart = false;
     this.#queue = new Set();
   }
 
@@ -140,6 +174,14 @@ export class Comparison<D extends LaneDocument> {
     const earlier = this.#earlier?.documents;
     const sync = this.#sync?.documents;
     if (!earlier || !sync) return;
+    if (this.#earlier?.isCurrent === false || this.#sync?.isCurrent === false) {
+      this.#wasApart = true;
+      return this.#schedule(this.#pause);
+    }
+    if (this.#wasApart) {
+      this.#wasApart = false;
+      for (const one of this.#differing.values()) if (!one.counted) one.since = this.#now();
+    }
     const overflowed = this.#overflowed;
     const queue = this.#queue;
     this.#queue = new Set();
@@ -154,11 +196,11 @@ export class Comparison<D extends LaneDocument> {
     for (const [key, one] of [...this.#differing]) {
       if (one.counted || now - one.since < this.#tolerance) continue;
       this.#compare(key, earlier.get(key), sync.get(key));
-      if (this.#differing.get(key) === one) this.#count(key, one, earlier.get(key), sync.get(key));
+      if (this.#differing.get(key) === one && now - one.since >= this.#tolerance) this.#count(key, one, earlier.get(key), sync.get(key));
     }
     if (this.#overflowed > overflowed) this.#queue = 'all';
     const waits = [...this.#differing.values()].some((one) => !one.counted) || this.#queue === 'all';
-    if (waits) this.#schedule(Math.max(10, this.#tolerance / 2));
+    if (waits) this.#schedule(this.#pause);
   }
 
   #compare(key: string, earlier: D | undefined, sync: D | undefined): void {
@@ -166,10 +208,16 @@ export class Comparison<D extends LaneDocument> {
     const reason = this.#reason(earlier, sync);
     const before = this.#differing.get(key);
     if (reason === null) return void this.#differing.delete(key);
-    // Another difference than before is another one to wait out; one that goes on is counted once.
-    if (before && (before.reason === reason || before.counted)) return;
-    if (!before && this.#differing.size >= this.#limit) return void this.#overflowed++;
-    this.#differing.set(key, { reason, since: before?.since ?? this.#now(), counted: false });
+    // One that was counted is counted once, until it is gone.
+    if (before?.counted) return;
+    const seen = seenOf(earlier, sync);
+    if (before) {
+      if (hasAdvanced(before.seen, seen)) before.since = this.#now();
+      Object.assign(before, { reason, seen });
+      return;
+    }
+    if (this.#differing.size >= this.#limit) return void this.#overflowed++;
+    this.#differing.set(key, { reason, since: this.#now(), seen, counted: false });
   }
 
   #reason(earlier: D | undefined, sync: D | undefined): MismatchReason | null {
@@ -179,7 +227,7 @@ export class Comparison<D extends LaneDocument> {
     return (this.#options.compare ?? compareByHash)(earlier, sync);
   }
 
-  #count(docKey: string, one: { reason: MismatchReason; counted: boolean }, earlier: D | undefined, sync: D | undefined): void {
+  #count(docKey: string, one: Difference, earlier: D | undefined, sync: D | undefined): void {
     one.counted = true;
     this.#mismatches++;
     this.#byReason[one.reason] = (this.#byReason[one.reason] ?? 0) + 1;

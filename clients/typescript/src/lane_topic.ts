@@ -23,6 +23,9 @@ export function topicSource({ client: given, topic: name, options }: TopicSource
     get documents() {
       return topic?.documents ?? none;
     },
+    get isCurrent() {
+      return topic?.status === 'live';
+    },
     async start() {
       client = typeof given === 'function' ? given() : given;
       const held = (topic = client.subscribe(name, { ...options, documents: true }));
@@ -42,8 +45,9 @@ export function topicSource({ client: given, topic: name, options }: TopicSource
     async stop() {
       topic?.release();
       topic = undefined;
-      if (typeof given === 'function') await client?.close();
+      const ending = client;
       client = undefined;
+      if (typeof given === 'function') await ending?.close();
     },
     on(listener) {
       listeners.add(listener);

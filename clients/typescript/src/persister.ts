@@ -84,20 +84,30 @@ export class Persister {
   #start(): void {
     if (this.#closed) return;
     this.#wanted = true;
-    this.#running ??= this.#run().finally(() => void (this.#running = undefined));
+    this.#runOn();
   }
 
-  async #run(): Promise<void> {
+  #runOn(): void {
+    this.#running ??= this.#run().then((isDone) => {
+      this.#running = undefined;
+      // It was woken just as it ended.
+      if (isDone && this.#wanted) this.#runOn();
+    });
+  }
+
+  /** Commits until nothing is wanted. False when it gave up: the store failed, and there is no more time. */
+  async #run(): Promise<boolean> {
     // A turn of the event loop, so that the batches of one read of the socket are one commit.
     await this.#pause(0);
     while (this.#wanted) {
       this.#wanted = false;
       const ok = await this.#commit();
       const wait = ok ? this.#store.commitIntervalMs ?? 0 : retryMs;
-      if (!ok && this.#closed) return;
+      if (!ok && this.#closed) return false;
       if (!ok) this.#wanted = true;
       if (wait > 0 && !this.#closed) await this.#pause(wait);
     }
+    return true;
   }
 
   async #pause(ms: number): Promise<void> {
@@ -124,7 +134,12 @@ export class Persister {
     this.#base = change.cursor;
     try {
       const result = await this.#store.commit(this.#key, change);
-      if (result === 'apart') this.replaced(false);
+      if (result === 'apart') {
+        // Everything then, also when it is the last thing that is written.
+        this.#base = null;
+        this.#dirty.clear();
+        this.#wanted = true;
+      }
       return true;
     } catch (cause) {
       if (this.#base !== null) {

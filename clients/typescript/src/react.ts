@@ -83,11 +83,14 @@ const nothing: TopicSnapshot = { status: 'idle', documents: noDocuments, lag: 0,
 /** Holds a topic while somebody listens. */
 function topicSource<T>(client: SyncClient, name: string, options: TopicOptions, initial: T, read: (topic: SyncTopic) => T): Source<T> {
   let topic: SyncTopic | undefined;
-  return new Source<T>(initial, (changed) => {
+  // Held by another component: what it has is shown from the first rendering on.
+  const held = client.peek(name);
+  const first = held ? read(held) : initial;
+  return new Source<T>(first, (changed) => {
     const held = (topic = client.subscribe(name, options));
     for (const event of ['status', 'documents', 'error', 'progress'] as const) held.on(event, changed);
     return () => held.release();
-  }, () => (topic ? read(topic) : initial));
+  }, () => (topic ? read(topic) : first));
 }
 
 function useTopicValue<T>(name: string, options: TopicOptions, initial: T, read: (topic: SyncTopic) => T, key: string): T {

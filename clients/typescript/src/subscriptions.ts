@@ -25,6 +25,8 @@ export interface SubscriptionsLink {
 export class Subscriptions {
   readonly topics = new Map<string, TopicCore>();
   readonly #link: SubscriptionsLink;
+  /** What the server has subscribed on this connection, whatever the topics are doing meanwhile. */
+  readonly #onServer = new Set<string>();
   /** A subscribe to several was refused as a whole, because of their number: one by one then. */
   #oneByOne = false;
   #reconcileQueued = false;
@@ -47,7 +49,8 @@ export class Subscriptions {
   joined(reply: Record<string, unknown>, asked: TopicCore[]): void {
     const subscribed = asked.filter((topic) => topic.phase === 'ready' && !topic.isClosed);
     for (const topic of subscribed) topic.subscribing();
-    this.#accepted(reply, subscribed);
+    // Also those that were released meanwhile: the server has to be told.
+    this.#accepted(reply, asked);
     this.unblock(reply.allowed_topics);
     this.scheduleNudge();
   }
@@ -64,6 +67,7 @@ export class Subscriptions {
   /** The connection is gone. */
   offline(): void {
     clearTimeout(this.#nudgeTimer);
+    this.#onServer.clear();
     for (const topic of this.topics.values()) topic.disconnected();
   }
 
@@ -151,7 +155,10 @@ export class Subscriptions {
     const heads = new Map(entries(reply.head_watermarks).map((one) => [one.topic, one.watermark]));
     for (const { topic: name, watermark, epoch } of entries(reply.current_watermarks)) {
       const topic = asked.find((one) => one.name === name);
-      if (topic && !topic.isClosed) topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
+      if (!topic) continue;
+      this.#onServer.add(name);
+      if (topic.isClosed) this.unsubscribe(name);
+      else topic.accepted({ epoch, watermark }, heads.get(name) ?? watermark);
     }
     // A join that a stale cursor was in subscribes to nothing: the others are ready again.
     if (isObject(reply.stale)) this.stale(reply.stale);
@@ -195,7 +202,13 @@ export class Subscriptions {
     }
   }
 
+  /** A topic was released. One whose subscribe is under way is unsubscribed when that is accepted. */
+  released(name: string): void {
+    if (this.#onServer.has(name)) this.unsubscribe(name);
+  }
+
   unsubscribe(name: string): void {
+    this.#onServer.delete(name);
     if (this.#link.isJoined) this.#link.connection.push('sync:unsubscribe', { topics: [name] }).catch(() => undefined);
   }
 

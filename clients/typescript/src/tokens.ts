@@ -6,6 +6,8 @@ import { fromBase64 } from './bytes.js';
 import { SyncError, messageOf } from './errors.js';
 import type { TokenProvider, TokenRequest } from './types.js';
 
+/** A provider that takes longer gives none. */
+const providerMs = 30_000;
 /** When this part of a token's life is over it is replaced. */
 const replaceAfter = 0.75;
 
@@ -24,13 +26,15 @@ export function lifetimeOf(token: string): number | undefined {
 
 export class Tokens {
   readonly #provider: TokenProvider;
+  readonly #withinMs: number;
   #current: string | undefined;
   /** Why the present token was refused. */
   #refusal: string | undefined;
   #asking: Promise<string> | undefined;
 
-  constructor(provider: TokenProvider) {
+  constructor(provider: TokenProvider, withinMs = providerMs) {
     this.#provider = provider;
+    this.#withinMs = withinMs;
   }
 
   get current(): string | undefined {
@@ -62,10 +66,16 @@ export class Tokens {
 
   async #ask(request: TokenRequest): Promise<string> {
     let token: unknown;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      token = await this.#provider(request);
+      const late = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer in ${this.#withinMs / 1000} s`)), this.#withinMs);
+      });
+      token = await Promise.race([this.#provider(request), late]);
     } catch (cause) {
       throw new SyncError('token_unavailable', `the token provider failed: ${messageOf(cause)}`, { cause });
+    } finally {
+      clearTimeout(timer);
     }
     if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
       throw new SyncError('token_unavailable', 'the token provider gave no token; it has to return a JWT, without `Bearer`');

@@ -39,8 +39,8 @@ export class TopicCore {
   #view: DocumentsView;
   /** Grows with each subscription, so that batches of an earlier one are known. */
   #serial = 0;
-  /** Grows when the state is replaced: what was under way is of the past. */
-  #generation = 0;
+  /** Aborts when the state is replaced, or there is no more use of it: what was under way is of the past. */
+  #generation = new AbortController();
   #queue: { batch: WireBatch; serial: number; bytes: number }[] = [];
   #queueBytes = 0;
   #overflowed = false;
@@ -102,7 +102,7 @@ export class TopicCore {
   /** Ends it; resolves when everything is stored. */
   async close(): Promise<void> {
     this.#gone.abort();
-    this.#generation++;
+    this.#beginGeneration();
     this.#update();
     await this.#persister.close();
     this.events.clear();
@@ -162,16 +162,17 @@ export class TopicCore {
   }
 
   /** Loads documents or a place to begin from, in place of what there is; then the topic is ready. */
-  #begin(replacesStored: boolean): Promise<void> {
-    this.#loading ??= this.#fetchBeginning(replacesStored).finally(() => void (this.#loading = undefined));
+  #begin(replacesStored: boolean, wait = 0): Promise<void> {
+    this.#loading ??= this.#fetchBeginning(replacesStored, wait).finally(() => void (this.#loading = undefined));
     return this.#loading;
   }
 
-  async #fetchBeginning(replacesStored: boolean): Promise<void> {
+  async #fetchBeginning(replacesStored: boolean, wait: number): Promise<void> {
     const { signal } = this.#gone;
-    this.#generation++;
+    this.#beginGeneration();
     this.#clearQueue();
     this.#enter('waiting');
+    if (wait > 0) await sleep(wait, signal);
     const backoff = this.#host.newBackoff();
     for (let refusals = 0; ;) {
       await this.#host.online(signal);
@@ -278,6 +279,7 @@ export class TopicCore {
   /** The server cannot resume the cursor. */
   stale(info: Omit<StaleInfo, 'resyncing'>): void {
     if (this.#phase !== 'subscribing' && this.#phase !== 'subscribed') return;
+    this.#beginGeneration();
     this.#clearQueue();
     const resyncing = this.options.onStale === 'resync' && this.#resyncs < maxTries;
     const error = new SyncError('stale_cursor', `${this.name} cannot be resumed after ${info.resumeAfter}: ${info.reason}` +
@@ -298,9 +300,10 @@ export class TopicCore {
   /** Loads it anew because somebody asked. */
   async resync(): Promise<void> {
     if (this.isClosed) throw this.#closedError();
-    this.#resyncs = 0;
     this.#resubscribes = 0;
-    await this.#begin(true);
+    if (this.#loading) return await this.#loading;
+    // Whoever asks whenever it is stale does not ask in a loop: without having been live in between it waits.
+    await this.#begin(true, this.#resyncs++ === 0 ? 0 : this.#backoff.next());
   }
 
   // --- Batches.
@@ -330,6 +333,11 @@ export class TopicCore {
     }
     this.#noteReached();
     this.events.emit('progress');
+  }
+
+  #beginGeneration(): void {
+    this.#generation.abort();
+    this.#generation = new AbortController();
   }
 
   #clearQueue(): void {
@@ -392,15 +400,15 @@ export class TopicCore {
   }
 
   async #hydrate(batch: WireBatch, fresh: WireUpdate[]): Promise<void> {
-    const generation = this.#generation;
+    const { signal } = this.#generation;
     const hydrated = await fetchPayloads(this.#host.api, this.name, fresh, {
-      signal: this.#gone.signal, backoff: () => this.#host.newBackoff(), online: (signal) => this.#host.online(signal),
-      isWanted: () => generation === this.#generation, failed: (error) => this.#fail(error, true),
+      signal, backoff: () => this.#host.newBackoff(), online: (until) => this.#host.online(until),
+      failed: (error) => this.#fail(error, true),
     });
     this.#draining = false;
     if (this.isClosed) return;
     // The state was replaced meanwhile: what is queued now is of the new one.
-    if (generation === this.#generation && hydrated && this.#queue[0]?.batch === batch) {
+    if (!signal.aborted && hydrated && this.#queue[0]?.batch === batch) {
       if (this.state.judge(batch) === 'apply') this.#apply(batch, hydrated);
       this.#next();
     }

@@ -105,16 +105,22 @@ export class TopicHandle implements SyncTopic {
     if (!(limit >= 1)) throw new SyncError('invalid_argument', `updates: limit is ${limit}; it has to be 1 or more`);
     let stop = (): void => {};
     const queue: UpdateQueue = new UpdateQueue(this.name, limit, () => stop());
-    if (this.#isReleased) {
+    if (this.status === 'closed') {
       queue.end();
       return queue;
     }
-    const off = this.on('update', (update) => queue.push(update));
     const end = (): void => queue.end();
+    const offs = [
+      this.on('update', (update) => queue.push(update)),
+      // The client was closed.
+      this.on('status', (status) => {
+        if (status === 'closed') end();
+      }),
+    ];
     this.#ends.add(end);
     stop = () => {
       this.#ends.delete(end);
-      off();
+      for (const off of offs) off();
     };
     return queue;
   }

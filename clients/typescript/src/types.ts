@@ -130,6 +130,8 @@ export interface SyncClientOptions {
   parse?: (text: string) => unknown;
   /** Most updates in a replayed batch; the server's limit when left out. */
   replayBatchSize?: number;
+  /** A socket that takes longer to open is given up, and tried again (15 000). */
+  connectTimeoutMs?: number;
   /** Bounds of waiting before the next try. The server's advice replaces `baseMs` and `jitterMs`. */
   backoff?: Partial<BackoffOptions>;
   /** Milliseconds since 1970. Default: Date.now. */

@@ -1,7 +1,9 @@
 // Payloads that are fetched: in order, whole, and again when they are not visible yet.
 import { expect, test } from 'vitest';
 import type { FetchLike } from '../src/index.js';
-import { held, reach, record, Stand } from './support/stand.js';
+import { hashOf } from '../src/hash.js';
+import { accept, ScriptedServer } from './support/scripted.js';
+import { held, reach, record, Stand, waitFor } from './support/stand.js';
 
 const stand = await Stand.create();
 
@@ -78,4 +80,38 @@ test('a document that is not what its hash says is never taken', async () => {
   await reach(topic, 1);
   expect(held(topic)).toEqual(await stand.table('pointer:wrong'));
   expect(codes).toEqual(['hydration_failed:hash_mismatch', 'hydration_failed:hash_mismatch']);
+});
+
+test('loaded anew while a payload waits: what comes then does not wait for that', async () => {
+  let asked = 0;
+  let joined = 0;
+  const server = await ScriptedServer.start({
+    onEvent: (event, payload, peer) => {
+      if (event !== 'phx_join' && event !== 'sync:subscribe') return undefined;
+      if (!payload.topics) return undefined;
+      const after = payload.resume_after[0]?.watermark ?? 0;
+      // First an event without a payload; from the snapshot on, one with.
+      if (joined++ === 0) setImmediate(() => peer.batch('t', after, after + 1, (update) => Object.assign(update, { payload: null, hydration_required: true })));
+      else setImmediate(() => peer.batch('t', after, after + 1));
+      return accept(payload, after + 1);
+    },
+    onHttp: (url) => {
+      if (url.pathname === '/api/sync/snapshot') {
+        return { status: 200, body: { topic: 't', epoch: 1, watermark: joined === 0 ? 1 : 5, next_page_token: null,
+          documents: [{ doc_key: 'k', doc_version: 1, payload: 1, payload_hash: hashOf('1') }] } };
+      }
+      asked++;
+      return { status: 503, body: { error: { code: 'unavailable', reason: 'database_busy' } }, headers: { 'retry-after': '3600' } };
+    },
+  });
+  const client = stand.client({ url: server.url, encoding: 'json' });
+  const topic = client.subscribe('t');
+  const updates = record(topic);
+  let failures = 0;
+  topic.on('error', () => failures++);
+  await waitFor(() => asked === 1);
+  await topic.resync();
+  await topic.live();
+  expect(updates.map((u) => u.watermark)).toEqual([6]);
+  expect([asked, failures, topic.get('k')?.payload]).toEqual([1, 0, 6]);
 });

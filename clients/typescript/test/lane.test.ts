@@ -214,6 +214,97 @@ test('shadow: what lasts is counted by its reason, once; lag is not', async () =
   await lane.close();
 });
 
+test('shadow: a side that moves on is behind, not different, however long that goes on', async () => {
+  const { lane, earlier, sync, now } = laneOf('shadow');
+  earlier.set('busy', 0, 1);
+  earlier.set('stuck', 0, 1);
+  sync.set('stuck', 0, 0);
+  await lane.settled();
+  for (let version = 2; version < 8; version++) {
+    await waitFor(() => lane.report().pending + lane.report().differing === 2);
+    now.ms += 15;
+    earlier.set('busy', version, version);
+    earlier.set('stuck', version, version);
+    const { compared } = lane.report();
+    sync.set('busy', version - 1, version - 1);
+    await waitFor(() => lane.report().compared >= compared + 2);
+  }
+  // The one that does not move on is another matter.
+  await waitFor(() => lane.report().mismatches === 1);
+  expect(lane.report()).toMatchObject({ byReason: { version: 1 }, pending: 1, differing: 1 });
+  expect(lane.report().latest[0]?.docKey).toBe('stuck');
+  await lane.close();
+});
+
+test('shadow: nothing is compared while a side is not current', async () => {
+  const { lane, earlier, sync, now } = laneOf('shadow');
+  let isCurrent = true;
+  let looks = 0;
+  Object.defineProperty(sync, 'isCurrent', { get: () => (looks++, isCurrent) });
+  earlier.set('a', 1, 1);
+  sync.set('a', 1, 1);
+  await lane.settled();
+  await waitFor(() => lane.report().compared === 1);
+  earlier.set('b', 1, 1);
+  await waitFor(() => lane.report().pending === 1);
+  isCurrent = false;
+  now.ms += 1000;
+  earlier.set('a', 2, 2);
+  // It looks again and again, and finds that it cannot tell.
+  const { compared } = lane.report();
+  looks = 0;
+  await waitFor(() => looks >= 3);
+  expect(lane.report()).toMatchObject({ compared, mismatches: 0, pending: 1 });
+  isCurrent = true;
+  await waitFor(() => lane.report().pending === 2);
+  expect(lane.report().mismatches, 'time that passed meanwhile does not count').toBe(0);
+  now.ms += 25;
+  await waitFor(() => lane.report().mismatches === 2);
+  await lane.close();
+});
+
+test('shadow: versions are compared by value', async () => {
+  const { lane, earlier, sync } = laneOf('shadow');
+  earlier.set('a', 1, 5);
+  sync.documents.set('a', { docKey: 'a', payload: 1, docVersion: 5n });
+  await lane.settled();
+  await waitFor(() => lane.report().compared === 1);
+  expect(lane.report().pending).toBe(0);
+  await lane.close();
+});
+
+test('a source that does not stop: told of, and the other stops all the same', async () => {
+  const { lane, earlier, sync } = laneOf('shadow');
+  const errors: string[] = [];
+  lane.on('error', (error) => errors.push(error.message));
+  await lane.settled();
+  earlier.stop = () => {
+    throw new Error('it does not stop');
+  };
+  await waitFor(() => sync.running === 1);
+  await lane.close();
+  expect([sync.running, sync.listeners, earlier.listeners, errors]).toEqual([0, 0, 0, ['it does not stop']]);
+});
+
+test('a topic whose client does not close: the source can be started again', async () => {
+  const made: TestClient[] = [];
+  const source = topicSource({ topic: 'lane.again', client: () => {
+    made.push(stand.client());
+    return made.at(-1)!;
+  } });
+  await source.start();
+  const [first] = made;
+  const close = first!.close.bind(first);
+  first!.close = () => Promise.reject(new Error('it does not close'));
+  await expect(source.stop()).rejects.toThrow('it does not close');
+  await source.stop();
+  await source.start();
+  expect([made.length, source.isCurrent !== undefined]).toEqual([2, true]);
+  await source.stop();
+  first!.close = close;
+  expect(made[1]?.status).toBe('closed');
+});
+
 test('shadow: memory is bounded; what did not fit is found later', async () => {
   const { lane, earlier, sync, now } = laneOf('shadow', { maxPending: 10 });
   for (let i = 0; i < 100; i++) earlier.set(`k${i}`, i, 1);

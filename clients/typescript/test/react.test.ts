@@ -36,6 +36,28 @@ test('useTopic follows while the component is there, also in StrictMode; useSync
   await waitFor(async () => (await stand.fanout.metric('oa_sync_subscriptions')) === 0);
 });
 
+test('a topic that is held already is there from the first rendering on', async () => {
+  await stand.insert('react.held', 1);
+  const client = stand.client();
+  const topic = client.subscribe('react.held');
+  await topic.live();
+  const rendered: string[] = [];
+  function View(): ReactElement {
+    const { status, documents } = useTopic('react.held');
+    const document = useDocument('react.held', 'item:1');
+    rendered.push([status, documents.size, document?.docKey].join(' '));
+    return createElement('p', null, rendered.at(-1));
+  }
+  const { text, root } = render(createElement(SyncProvider, { client }, createElement(View)));
+  await waitFor(() => text() !== '');
+  expect(rendered[0]).toBe('live 1 item:1');
+  // To look at it is not to hold it.
+  expect(client.peek('react.none')).toBeUndefined();
+  root.unmount();
+  topic.release();
+  await waitFor(async () => (await stand.fanout.metric('oa_sync_subscriptions')) === 0);
+});
+
 test('useDocument renders when its document changes, and not for others', async () => {
   await stand.insert('react.one', 2);
   const client = stand.client();

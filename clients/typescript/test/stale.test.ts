@@ -163,6 +163,36 @@ test('a server that always says stale is not asked for ever', async () => {
   expect([snapshots, server.count('sync:subscribe') + server.count('phx_join')]).toEqual([4, asked + 1]);
 });
 
+test('resync() for every stale does not ask in a loop', async () => {
+  let snapshots = 0;
+  const server = await ScriptedServer.start({
+    onEvent: (event, payload) => {
+      if (event !== 'sync:subscribe' || payload.topics[0] !== 't') return undefined;
+      return { error: { code: 'stale_cursor', message: 'no', stale_topics: [{ topic: 't', reason: 'retention_floor_breach',
+        resume_after: 1, retention_floor: 5, head_watermark: 9 }] } };
+    },
+    onHttp: (url) => {
+      if (url.pathname !== '/api/sync/snapshot') return undefined;
+      snapshots++;
+      return { status: 200, body: { topic: 't', epoch: 1, watermark: 1, documents: [], next_page_token: null } };
+    },
+  });
+  // Joined without it, so that it is asked for by a subscribe.
+  const client = stand.client({ url: server.url, backoff: { baseMs: 3_600_000, maxMs: 3_600_000, jitterMs: 0 } });
+  await client.subscribe('other', { start: 'floor' }).live();
+  const topic = client.subscribe('t', { onStale: 'notify' });
+  let stales = 0;
+  topic.on('stale', () => {
+    stales++;
+    topic.resync().catch(() => undefined);
+  });
+  await waitFor(() => stales === 2);
+  expect([topic.status, topic.error?.code]).toEqual(['catching_up', 'stale_cursor']);
+  // As long as the loop would take for some turns.
+  for (let i = 0; i < 10; i++) await client.fetchDocument('other', 'k').catch(() => undefined);
+  expect([stales, snapshots]).toEqual([2, 2]);
+});
+
 test('a snapshot whose pages went stale begins again; one that never comes ends in an error', async () => {
   let pages = 0;
   let fails = 1;

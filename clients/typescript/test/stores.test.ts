@@ -163,6 +163,20 @@ test('a record that was cut, or is of something else, is as none', async () => {
   expect(await readdir(files), 'no temporary file is left').toEqual([name]);
 });
 
+test('what a crash left of a write goes too when a store is cleared, and when its topic is removed', async () => {
+  const files = join(dir, 'crashed');
+  const store = fileStore({ dir: files, fsync: false });
+  for (const topic of ['t', 'u']) await store.commit(topic, commit(null, 5, [doc('a', 1)]));
+  const names = await readdir(files);
+  for (const name of names) await writeFile(join(files, `${name}.123.0.tmp`), 'documents');
+  await writeFile(join(files, 'mine.tmp'), 'of somebody else');
+  await store.remove('t');
+  expect((await readdir(files)).filter((name) => name.startsWith('t-'))).toEqual([]);
+  expect((await readdir(files)).length).toBe(3);
+  await store.clear();
+  expect(await readdir(files)).toEqual(['mine.tmp']);
+});
+
 test('there is no localStorage in Node', () => {
   expect(() => localStorageStore()).toThrow(/localStorage/);
 });

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import * as harness from '../../../test/harness/canonical.mjs';
 import { fromBase64, toBase64, toHex, toUtf8 } from '../src/bytes.js';
 import { byCodePoint, canonicalJson, parseExact } from '../src/exact_json.js';
 import { readInteger, toWire } from '../src/integers.js';
@@ -24,6 +25,7 @@ test('there are vectors', () => {
 
 test.each(vectors.map((one) => [one.name, one] as const))('canonical: %s', (_name, { input, canonical, sha256: hash }) => {
   expect(canonicalJson(parseExact(input))).toBe(canonical);
+  expect(harness.canonicalJson(harness.parseExact(input)), 'that of the other tests').toBe(canonical);
   expect(toHex(sha256(toUtf8(canonical)))).toBe(hash);
   expect(toHex(fromBase64(hashOf(canonical))!)).toBe(hash);
 });
@@ -69,6 +71,17 @@ test('canonical JSON of any value is read as the same value, and hashes the same
 
 test('members are sorted by code point, not by UTF-16 unit', () => {
   expect(['\u{1f600}', '\uffff', 'a', ''].sort(byCodePoint)).toEqual(['', 'a', '\uffff', '\u{1f600}']);
+  // A pair behind a surrogate that has none.
+  expect(['\ud83d\u{1f600}', '\ud83d\ue000'].sort(byCodePoint)).toEqual(['\ud83d\ue000', '\ud83d\u{1f600}']);
+  const codePoints = (text: string): number[] => [...text].map((one) => one.codePointAt(0) ?? 0);
+  const units = fc.array(fc.constantFrom(0x61, 0xd7ff, 0xd800, 0xd83d, 0xdc00, 0xde00, 0xe000, 0xffff), { maxLength: 6 })
+    .map((list) => String.fromCharCode(...list));
+  fc.assert(fc.property(units, units, (a, b) => {
+    const [x, y] = [codePoints(a), codePoints(b)];
+    const at = x.findIndex((one, i) => one !== y[i]);
+    const expected = at < 0 ? x.length - y.length : at >= y.length ? 1 : x[at]! - y[at]!;
+    expect([Math.sign(byCodePoint(a, b)), Math.sign(harness.byCodePoint(a, b))]).toEqual([Math.sign(expected), Math.sign(expected)]);
+  }));
 });
 
 test('integers: exact numbers, bigints beyond, nothing else', () => {

@@ -4,7 +4,7 @@
 // older of two only has what follows it come again.
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Exclusive, oneByOne } from '../exclusive.js';
 import { afterCommit, judgeCommit, type StoredTopic, type SyncStore } from './store.js';
 
@@ -18,6 +18,8 @@ export interface FileStoreOptions {
 }
 
 const suffix = '.oa-sync.json';
+/** What is being written, or was when a process died. */
+const isTemporary = (name: string): boolean => name.includes(`${suffix}.`) && name.endsWith('.tmp');
 /** By directory: stores over the same one do not meet. */
 const ofThisProcess = new Map<string, Exclusive>();
 let writes = 0;
@@ -79,10 +81,14 @@ export function fileStore(options: FileStoreOptions): SyncStore {
       if (result === 'stored') await write(topic, afterCommit(stored, change));
       return result;
     }),
-    remove: (topic) => exclusive(() => rm(fileOf(topic), { force: true })),
+    remove: (topic) => exclusive(async () => {
+      const names = await readdir(dir).catch(() => []);
+      for (const name of names) if (name.startsWith(basename(fileOf(topic))) && isTemporary(name)) await rm(join(dir, name), { force: true });
+      await rm(fileOf(topic), { force: true });
+    }),
     clear: () => exclusive(async () => {
       const names = await readdir(dir).catch(() => []);
-      for (const name of names) if (name.endsWith(suffix)) await rm(join(dir, name), { force: true });
+      for (const name of names) if (name.endsWith(suffix) || isTemporary(name)) await rm(join(dir, name), { force: true });
     }),
   };
 }

@@ -23,13 +23,17 @@ export class Wire {
   cutAfter: number | undefined;
   /** Frames that are sent before the connection is lost. */
   cutAfterSent: number | undefined;
+  /** So many of the next sockets do not open. */
+  failNext = 0;
   readonly transport: WebSocketConstructor;
 
   constructor() {
     const wire = this;
     this.transport = class extends WebSocket {
       constructor(url: string, protocols?: string | string[]) {
-        super(url, protocols);
+        // Nobody listens on that port.
+        super(wire.failNext-- > 0 ? 'ws://127.0.0.1:9/' : url, protocols);
+        wire.failNext = Math.max(0, wire.failNext);
         wire.opened++;
         wire.sockets.add(this);
         this.on('close', () => wire.sockets.delete(this));
