@@ -156,11 +156,14 @@ test('health says that nothing is wrong, and what is when something is', async (
   const { page } = visit;
   await openAsOperator(page, `${adminUrl}/health`);
   await page.getByText('Nothing is wrong', { exact: true }).waitFor();
+  await page.getByText('Clients may be sent here.').waitFor();
   await visit.picture('health-well');
   await stand.cluster.stop('immediate');
   try {
     await page.locator('.problem.critical').first().waitFor();
     assert.ok(await page.locator('.problem').first().locator('p').first().innerText() !== '', 'it says what to do');
+    // A database that does not answer says nothing of its worker.
+    await page.locator('.checks li').filter({ hasText: 'Worker' }).getByText('Not known').waitFor();
     await visit.picture('health-trouble');
   } finally {
     await stand.cluster.start();
