@@ -241,6 +241,14 @@ test('no token is stored anywhere', async () => {
   assert.ok(!text.includes(signature) && !text.includes(header), 'the token is not');
   assert.ok(visit.sockets.length > 0 && [...visit.sockets, ...visit.requests].every((url) => !url.includes(signature)), 'nor is it in a URL');
   await page.getByRole('button', { name: 'Details' }).click();
-  await page.getByRole('button', { name: 'Delete what is stored' }).click();
-  await page.getByText('What was stored on this device is gone').waitFor();
+  await page.getByText(/^\d+ documents, in IndexedDB$/).waitFor();
+  await page.getByRole('button', { name: 'Forget the token and what is stored' }).click();
+  await page.getByText('The token, and what was stored on this device, are gone').waitFor();
+  await page.getByText('nothing', { exact: true }).waitFor();
+  await page.keyboard.press('Escape');
+  // Nothing is loaded again, by which it would be stored again.
+  await connectionIs(page, 'Needs a token');
+  await page.getByText('Nothing is stored on this device').waitFor();
+  await waitFor(async () => await fanout.metric('oa_sync_connections') === 0, { what: 'the socket is closed' });
+  assert.ok(!/run_summar|worker_summar/.test(await stored()), 'neither documents nor cursors are stored');
 });

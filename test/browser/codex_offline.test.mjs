@@ -67,6 +67,28 @@ test('the browser finds nothing that keeps it from being installed', async () =>
   assert.deepEqual(installabilityErrors.map((/** @type {any} */ error) => error.errorId).filter((/** @type {string} */ id) => id !== 'in-incognito'), []);
 });
 
+test('the service worker answers for the app\'s pages only: the server\'s own go to the server', async () => {
+  const visit = await browser.visit();
+  const { page } = visit;
+  await page.goto(codex);
+  await shellStored(page);
+  assert.equal((await page.goto(`${publicUrl}/codex`))?.fromServiceWorker(), true);
+  for (const path of ['/readyz', '/healthz', '/api/sync/heads?topics=a']) {
+    const answer = await page.goto(`${publicUrl}${path}`);
+    assert.equal(answer?.fromServiceWorker(), false, path);
+    assert.equal(await page.getByRole('navigation').count(), 0, `${path} is not the console`);
+  }
+  // A database that is away: 503, which the worker takes for a reason to show what it stored, where it is asked.
+  await stand.cluster.stop('immediate');
+  try {
+    await waitFor(async () => (await page.goto(`${publicUrl}/readyz`))?.status() === 503, { what: 'it says that it is not ready' });
+    assert.equal(await page.getByRole('navigation').count(), 0);
+  } finally {
+    await stand.cluster.start();
+  }
+  await fanout.ready();
+});
+
 test('without the server the page starts with what is stored, and goes on from there when it is back', async () => {
   const visit = await browser.visit(phone);
   const { page } = visit;

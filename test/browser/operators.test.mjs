@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
-import { browserStand, keys, leaveDefaultPartition, openAsOperator, writeRuns } from './stand.mjs';
+import { browserStand, connectionIs, keys, leaveDefaultPartition, openAsOperator, writeRuns } from './stand.mjs';
 
 const { stand, browser, publicUrl, adminUrl } = await browserStand();
 const { fanout } = stand;
@@ -35,13 +35,30 @@ test('a key that is wrong, or may not, is said to be in plain words; the key is 
   assert.ok(!visit.requests.some((url) => url.includes('oask_')), 'nor in a URL');
 });
 
-test('"Forget the key" does', async () => {
-  const { page } = await browser.visit();
+test('"Forget the key" does, also on the Codex page, which made its tokens with it', async () => {
+  const visit = await browser.visit();
+  const { page } = visit;
   await openAsOperator(page, `${adminUrl}/health`);
   await page.getByText('What was looked at').waitFor();
+  await page.getByRole('link', { name: 'Codex', exact: true }).click();
+  await page.getByLabel('The service key of the operators’ pages').check();
+  await page.getByRole('button', { name: 'Connect', exact: true }).click();
+  await connectionIs(page, 'Live');
   await page.getByRole('button', { name: 'Forget the key' }).click();
+  await connectionIs(page, 'Needs a token');
+  await waitFor(async () => await fanout.metric('oa_sync_connections') === 0, { what: 'the socket that its token opened is closed' });
+  const made = () => visit.requests.filter((url) => url.endsWith('/api/sync/token')).length;
+  const before = made();
+  assert.ok(before > 0, 'tokens were made with it');
+  await page.getByRole('button', { name: 'Enter a token' }).click();
+  await page.getByLabel('Sync token').waitFor();
+  assert.equal(await page.getByLabel('The service key of the operators’ pages').count(), 0, 'it is offered no more');
+  await page.getByRole('link', { name: 'Health', exact: true }).click();
   await page.getByLabel('Service key').waitFor();
   assert.equal(await page.getByLabel('Service key').inputValue(), '');
+  await page.getByRole('link', { name: 'Codex', exact: true }).click();
+  await connectionIs(page, 'Needs a token');
+  assert.equal(made(), before, 'and no token was made with it since');
 });
 
 test('on the public listener there is nothing for operators, and it says where they go', async () => {
@@ -139,11 +156,14 @@ test('health says that nothing is wrong, and what is when something is', async (
   const { page } = visit;
   await openAsOperator(page, `${adminUrl}/health`);
   await page.getByText('Nothing is wrong', { exact: true }).waitFor();
+  await page.getByText('Clients may be sent here.').waitFor();
   await visit.picture('health-well');
   await stand.cluster.stop('immediate');
   try {
     await page.locator('.problem.critical').first().waitFor();
     assert.ok(await page.locator('.problem').first().locator('p').first().innerText() !== '', 'it says what to do');
+    // A database that does not answer says nothing of its worker.
+    await page.locator('.checks li').filter({ hasText: 'Worker' }).getByText('Not known').waitFor();
     await visit.picture('health-trouble');
   } finally {
     await stand.cluster.start();

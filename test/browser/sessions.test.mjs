@@ -77,6 +77,21 @@ test('revoking ends the socket of the one, with the reason, and not of others', 
   assert.deepEqual(bert.closes, []);
 });
 
+test('a login with two sockets: the dialog says that both end, also when the list is of one topic only', async () => {
+  const both = { oa_session_id: 'login-dora' };
+  const dora = await client('user:dora', both);
+  const tablet = await client('user:dora.tablet', both);
+  const { page } = await browser.visit();
+  await openAsOperator(page, `${adminUrl}/sessions?topic=sessions.of.user%3Adora`);
+  await page.getByText('1 session', { exact: true }).waitFor();
+  await page.getByRole('row').filter({ hasText: 'user:dora' }).click();
+  await page.getByRole('button', { name: 'Revoke…' }).click();
+  await page.getByText('This ends 2 connected sessions.').waitFor();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+  await page.getByText('Its 2 sockets on this server have ended.').waitFor();
+  for (const one of [dora, tablet]) assert.equal((await one.error('reauth_required')).reason, 'admin_revoked');
+});
+
 test('a token without a session or device: that token can be revoked', async () => {
   const carl = await client('user:carl');
   const { page } = await browser.visit();

@@ -94,6 +94,17 @@ test('a key that may not make tokens: events are read from the journal', async (
   assert.equal(visit.sockets.length, 0);
 });
 
+test('more events between two looks at the journal than it gives at once: all are shown', async () => {
+  await stand.insert('busy:1', 2);
+  const { page } = await browser.visit();
+  await openAsOperator(page, `${adminUrl}/topic?name=busy%3A1`, keys.watcher);
+  const grid = page.getByRole('grid', { name: 'Events, newest first' });
+  await waitFor(async () => await grid.getAttribute('aria-rowcount') === '3', { what: 'the first events are there' });
+  await stand.insert('busy:1', 250, { first: 100 });
+  await waitFor(async () => await grid.getAttribute('aria-rowcount') === '253', { what: 'every event is there' });
+  await page.getByText('Some events were missed').waitFor({ state: 'detached' });
+});
+
 test('the server goes and comes: no event is missed', async () => {
   const { page } = await browser.visit();
   await openAsOperator(page, url);

@@ -25,7 +25,11 @@ export function OperatorProvider({ children }: { children: ReactNode }) {
     series.add(first);
     setOperator({ api, series, overview: new Poller((signal) => api.overview(signal), overviewEveryMs, (sample) => series.add(sample)) });
   }, []);
-  const forget = useCallback(() => setOperator(undefined), []);
+  // Whoever else holds the interface (the Codex page, a poll that is under way) can do no more with it either.
+  const forget = useCallback(() => {
+    operator?.api.end();
+    setOperator(undefined);
+  }, [operator]);
   const value = useMemo(() => ({ operator, signIn, forget }), [operator, signIn, forget]);
   return <SessionContext.Provider value={value}>{children}</SessionContext.Provider>;
 }

@@ -9,6 +9,8 @@ declare const VERSION: string;
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const cacheName = `oa-sync-shell-${VERSION}`;
+/** Where the app's pages are (app.tsx). Whatever else is navigated to is the server's: /readyz, /metrics, what it says to a wrong address. */
+const pages = ['/', '/topics', '/topic', '/sessions', '/health', '/codex'];
 /** How long a page may take before the stored one is shown. */
 const pageTimeoutMs = 4000;
 
@@ -50,7 +52,7 @@ worker.addEventListener('fetch', (event) => {
   if (event.request.method !== 'GET' || url.origin !== worker.location.origin) return;
   // What is not of the shell is none of ours: the browser fetches it as if there were no worker.
   if (event.request.mode === 'navigate') {
-    if (!url.pathname.startsWith('/api/') && !/\.[^/]*$/.test(url.pathname)) event.respondWith(page(event.request));
+    if (pages.includes(url.pathname.replace(/(.)\/+$/, '$1'))) event.respondWith(page(event.request));
     return;
   }
   if (!SHELL.includes(url.pathname)) return;

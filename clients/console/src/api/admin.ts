@@ -1,5 +1,5 @@
-// The admin interface of a fan-out, for one service key. The key lives in this object only.
-import { requestJson } from './http';
+// The admin interface of a fan-out, for one service key. The key lives in this object only, and not past end().
+import { requestJson, type Request } from './http';
 import type { EventPage, Overview, Revocation, Revoked, SessionPage, SnapshotPage, TopicPage } from './types';
 
 type Args = Record<string, string | number | undefined | null>;
@@ -10,15 +10,51 @@ const query = (args: Args) => {
   return text ? `?${text}` : '';
 };
 
+/** Asked with a key that was forgotten. */
+export class KeyForgotten extends Error {
+  constructor() {
+    super('The key was forgotten: enter it again.');
+    this.name = 'KeyForgotten';
+  }
+}
+
 export class AdminApi {
-  readonly #key: string;
+  #key: string | undefined;
+  readonly #ended = new AbortController();
 
   constructor(key: string) {
     this.#key = key;
   }
 
+  /** Aborts when the key is forgotten. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Forgets the key: nothing can be asked with this object any more, and what is under way comes to nothing. */
+  end(): void {
+    this.#key = undefined;
+    this.#ended.abort();
+  }
+
+  /** Every request with the key goes through here. */
+  async #ask<T>(path: string, { signal, ...request }: Omit<Request, 'bearer'> = {}): Promise<T> {
+    if (this.#key === undefined) throw new KeyForgotten();
+    const over = new AbortController();
+    const abort = () => over.abort();
+    for (const one of [this.#ended.signal, signal]) one?.addEventListener('abort', abort);
+    if (signal?.aborted) abort();
+    try {
+      return await requestJson<T>(path, { ...request, bearer: this.#key, signal: over.signal });
+    } catch (error) {
+      throw this.#ended.signal.aborted ? new KeyForgotten() : error;
+    } finally {
+      for (const one of [this.#ended.signal, signal]) one?.removeEventListener('abort', abort);
+    }
+  }
+
   #get<T>(path: string, args: Args, signal?: AbortSignal): Promise<T> {
-    return requestJson<T>(`/api/admin/${path}${query(args)}`, { bearer: this.#key, ...(signal ? { signal } : {}) });
+    return this.#ask<T>(`/api/admin/${path}${query(args)}`, signal ? { signal } : {});
   }
 
   overview(signal?: AbortSignal): Promise<Overview> {
@@ -42,13 +78,12 @@ export class AdminApi {
   }
 
   async revoke(what: Revocation): Promise<Revoked> {
-    return (await requestJson<{ data: Revoked }>('/api/sync/sessions/revoke', { method: 'POST', bearer: this.#key, body: what })).data;
+    return (await this.#ask<{ data: Revoked }>('/api/sync/sessions/revoke', { method: 'POST', body: what })).data;
   }
 
   /** A short token for these topics, for live events and documents. */
   async token(scopes: string[], ttlSeconds = 300): Promise<string> {
-    const { data } = await requestJson<{ data: { token: string } }>('/api/sync/token',
-      { method: 'POST', bearer: this.#key, body: { scopes, ttl_seconds: ttlSeconds } });
+    const { data } = await this.#ask<{ data: { token: string } }>('/api/sync/token', { method: 'POST', body: { scopes, ttl_seconds: ttlSeconds } });
     return data.token;
   }
 }

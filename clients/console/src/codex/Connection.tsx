@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { Dialog } from '../components/Dialog';
 import { Ago, Banner, Facts, Status, type Tone } from '../components/parts';
-import { count, plural, time } from '../lib/format';
+import { plural, time } from '../lib/format';
 import { useMedia } from '../lib/media';
 import { syncStatus } from '../lib/status';
 import type { CodexSession, CodexView, Mode } from './session';
@@ -54,6 +54,8 @@ function useCalm(word: string): string {
 
 function About({ view, session, close }: { view: CodexView; session: CodexSession; close: () => void }) {
   const [cleared, setCleared] = useState<string | null>(null);
+  const [failed, setFailed] = useState<string | null>(null);
+  const stored = useStored(session, view, cleared);
   const [install, prompt] = useInstall();
   const standalone = useMedia('(display-mode: standalone)');
   const offline = 'serviceWorker' in navigator && navigator.serviceWorker.controller !== null;
@@ -66,20 +68,39 @@ function About({ view, session, close }: { view: CodexView; session: CodexSessio
           ...(view.mode === 'shadow' ? [['Comparison', view.comparison] as [string, string]] : []),
           ['Earlier source', view.earlier.loaded ? (view.earlier.at !== null ? `loaded, answered at ${time(view.earlier.at)}` : 'loaded') : 'not loaded'],
           ['Token', view.source === undefined ? 'none' : view.source === 'pasted' ? 'pasted, in memory only' : view.source === 'url' ? 'from the application, in memory only' : 'made with the operator’s key, in memory only'],
-          ['On this device', `${count(view.runs.length)} runs, ${count(view.workers.length)} workers, in IndexedDB`],
+          ['On this device', `${stored === null ? 'not known' : stored === 0 ? 'nothing' : `${plural(stored, 'document')}, in IndexedDB`}${view.mode === 'off' ? '; the earlier source stores nothing' : ''}`],
           ['Without a network', offline ? 'the page starts, with what is stored' : 'the page can not start: this browser keeps no copy of it (it needs https or localhost)'],
           ['Installed', standalone ? 'yes' : 'no: this is a page in the browser'],
         ]} />
         {cleared !== null && <Banner tone="ok" live title={cleared} />}
+        {failed !== null && <Banner tone="bad" live title="What is stored could not be deleted"><p>The token is forgotten. {failed}</p></Banner>}
         <div className="actions">
           {install && <button type="button" onClick={prompt}>Install as an app</button>}
           <button type="button" onClick={() => session.forgetToken()} disabled={view.source === undefined}>Forget the token</button>
-          <button type="button" onClick={() => void session.forgetStored().then(() => setCleared('What was stored on this device is gone'))}>Delete what is stored</button>
+          <button type="button" onClick={() => void session.forgetStored().then(() => setCleared('The token, and what was stored on this device, are gone'), (error: Error) => setFailed(error.message))}>Forget the token and what is stored</button>
           <button type="button" className="primary" onClick={close}>Close</button>
         </div>
       </div>
     </Dialog>
   );
+}
+
+/** How many documents are stored on this device: counted again when what is shown has changed. null: not known. */
+function useStored(session: CodexSession, view: CodexView, cleared: string | null): number | null {
+  const [stored, setStored] = useState<number | null>(null);
+  const shown = view.runs.length + view.workers.length;
+  useEffect(() => {
+    let over = false;
+    // A change is stored a moment after it is shown.
+    const look = () => void session.countStored().then((n) => over || setStored(n), () => over || setStored(null));
+    look();
+    const timer = setInterval(look, 3000);
+    return () => {
+      over = true;
+      clearInterval(timer);
+    };
+  }, [session, shown, cleared]);
+  return stored;
 }
 
 type InstallPrompt = Event & { prompt(): Promise<unknown> };

@@ -12,7 +12,9 @@ const titles: Record<Want['why'], string> = { none_yet: 'Enter a token to connec
 
 export function TokenForm({ session, wants, shown }: { session: CodexSession; wants: Want; shown: number }) {
   const { operator } = useSession();
-  const [way, setWay] = useState<Way>(session.lastWay ?? (operator ? 'operator' : 'pasted'));
+  const [chosen, setWay] = useState<Way>(session.lastWay ?? (operator ? 'operator' : 'pasted'));
+  // The operator's key may have been forgotten.
+  const way = chosen === 'operator' && !operator ? 'pasted' : chosen;
   const [token, setToken] = useState('');
   const [url, setUrl] = useState('/api/token');
   const [busy, setBusy] = useState(false);
@@ -41,7 +43,7 @@ export function TokenForm({ session, wants, shown }: { session: CodexSession; wa
     } else if (operator) session.use({ kind: 'operator', api: operator.api });
   };
 
-  if (!open && wants.why === 'none_yet') {
+  if (!open && shown > 0 && wants.why === 'none_yet') {
     return <Banner tone="info" title="Not connected" actions={<button type="button" className="primary" onClick={() => setOpen(true)}>Enter a token</button>}>
       <p>The page shows what it has: {plural(shown, 'document')}.</p></Banner>;
   }

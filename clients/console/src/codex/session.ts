@@ -62,7 +62,9 @@ export class CodexSession {
   readonly #abandon = new Set<() => void>();
   /** Topics whose stored documents were looked at. */
   #read = new Set<string>();
-  #earlier: CodexView['earlier'] = { loaded: false, at: null, error: null };
+  #earlierLoaded = false;
+  /** What the earlier source last said of each topic: when it was answered, and why not since. */
+  readonly #earlier = new Map<string, { at: number | null; error: unknown }>();
   #problem: CodexView['problem'] = null;
   #reloaded: CodexView['problem'] = null;
   #listeners = new Set<() => void>();
@@ -84,6 +86,7 @@ export class CodexSession {
     if (this.#sides.length > 0) return;
     addEventListener('online', this.#changed);
     addEventListener('offline', this.#changed);
+    this.#earlier.clear();
     this.#sides = [runsTopic, workersTopic].map((topic) => this.#side(topic));
     this.#changed();
   }
@@ -116,6 +119,10 @@ export class CodexSession {
     this.lastWay = source.kind;
     this.#problem = null;
     this.#keeper.use(source);
+    if (source.kind === 'operator') {
+      const { api } = source;
+      api.ended.addEventListener('abort', () => this.#keeper.uses(api) && this.forgetToken(), { once: true });
+    }
     // A client that was refused for good tries again with the new token.
     if (this.#client && this.#client.status !== 'live') this.#client.connect();
   }
@@ -132,15 +139,31 @@ export class CodexSession {
     this.#restart();
   }
 
-  /** Deletes the documents and cursors on this device. */
+  /** Deletes the documents and cursors on this device. Forgets the token first: with it they would be loaded, and stored, again at once. */
   async forgetStored(): Promise<void> {
     const begin = this.#sides.length > 0;
+    this.#keeper.forget();
     this.pause();
     await this.#closing;
     const store = indexedDbStore({ name: storeName });
-    await store.clear();
-    await store.close?.();
-    if (begin) this.resume();
+    try {
+      await store.clear();
+    } finally {
+      await store.close?.();
+      if (begin) this.resume();
+    }
+  }
+
+  /** How many documents are stored on this device, whatever is shown. */
+  async countStored(): Promise<number> {
+    const store = indexedDbStore({ name: storeName });
+    try {
+      // The SDK's key for a topic whose documents are kept.
+      const topics = await Promise.all([runsTopic, workersTopic].map((topic) => store.load(`documents:${topic}`)));
+      return topics.reduce((sum, stored) => sum + (stored?.documents.length ?? 0), 0);
+    } finally {
+      await store.close?.();
+    }
   }
 
   #restart(): void {
@@ -154,14 +177,16 @@ export class CodexSession {
       flag: () => this.#mode,
       earlier: async () => {
         const { earlierSource } = await import('./earlier');
-        this.#earlier = { ...this.#earlier, loaded: true };
+        this.#earlierLoaded = true;
         return earlierSource({ topic, token: () => this.#keeper.current(),
           onAnswer: (at) => {
-            this.#earlier = { loaded: true, at, error: null };
+            this.#earlier.set(topic, { at, error: null });
+            // Beside OA Sync an answer says nothing of the next token; alone, that one could be had.
+            if (this.#mode === 'off') this.#keeper.accepted();
             this.#changed();
           },
           onFailure: (error) => {
-            this.#earlier = { ...this.#earlier, error };
+            this.#earlier.set(topic, { at: this.#earlier.get(topic)?.at ?? null, error });
             this.#keeper.failed(error);
             this.#changed();
           } });
@@ -282,18 +307,23 @@ export class CodexSession {
     const refused = topics.find((topic) => topic.status === 'denied')?.error ?? null;
     let lastChange: number | null = null;
     for (const { lastActivity } of [...runs, ...workers]) if (lastActivity !== null && lastActivity > (lastChange ?? 0)) lastChange = lastActivity;
-    const { error } = this.#earlier;
+    const answers = [runsTopic, workersTopic].map((topic) => this.#earlier.get(topic) ?? { at: null, error: null });
+    // As old as the older of the two, and failing if one fails.
+    const earlierAt = answers.map((answer) => answer.at);
+    const earlier: CodexView['earlier'] = { loaded: this.#earlierLoaded, error: answers.find((answer) => answer.error !== null)?.error ?? null,
+      at: earlierAt.every((at) => at !== null) ? Math.min(...(earlierAt as number[])) : null };
+    const { error } = earlier;
     const problem = this.#problem
       ?? (refused ? { title: 'The server refused a topic', text: `${refused.message} The token’s scopes decide what it opens.` } : null)
       ?? (this.#mode !== 'on' && error !== null ? { title: explain(error).title, text: `The earlier source is not answered. ${explain(error).todo}` } : null)
       ?? this.#reloaded;
     return {
       mode: this.#mode, status: this.#client?.status ?? 'idle', online: navigator.onLine, runs, workers, lastChange,
-      loaded: this.#sides.length > 0 && this.#sides.every((side) => side.lane.shown === 'sync' || (side.lane.shown === 'earlier' && this.#earlier.at !== null)),
+      loaded: this.#sides.length > 0 && this.#sides.every((side) => side.lane.shown === 'sync' || (side.lane.shown === 'earlier' && (this.#earlier.get(side.topic)?.at ?? null) !== null)),
       storeRead: this.#mode === 'off' || this.#read.size >= 2,
       currentAsOf: topics.length > 0 && asOf.every((at) => at !== null) ? Math.min(...(asOf as number[])) : null,
       lag: topics.reduce((sum, topic) => sum + topic.lag, 0),
-      wants: this.#keeper.wants, source: this.#keeper.source, earlier: this.#earlier, problem,
+      wants: this.#keeper.wants, source: this.#keeper.source, earlier, problem,
       comparison: this.#comparison(),
     };
   }

@@ -62,6 +62,11 @@ export class TokenKeeper {
     return this.#source?.kind;
   }
 
+  /** Whether tokens are made with this interface's key. */
+  uses(api: AdminApi): boolean {
+    return this.#source?.kind === 'operator' && this.#source.api === api;
+  }
+
   use(source: TokenSource): void {
     this.#source = source;
     this.#set(null);
@@ -99,8 +104,12 @@ export class TokenKeeper {
         if (source.kind === 'url') source.first = undefined;
         if (first !== undefined) return (this.#last = first);
         try {
-          return (this.#last = source.kind === 'url' ? await tokenFromUrl(source.url) : await source.api.token([runsTopic, workersTopic]));
+          const token = source.kind === 'url' ? await tokenFromUrl(source.url) : await source.api.token([runsTopic, workersTopic]);
+          // Forgotten, or another one chosen, while it was asked.
+          if (source !== this.#source) continue;
+          return (this.#last = token);
         } catch (error) {
+          if (source !== this.#source) continue;
           const what = source.kind === 'url' ? urlTrouble(source.url, error) : `${explain(error).title}. ${explain(error).todo}`;
           this.#set({ why: 'failed', text: `A new token could not be had. ${what}` });
           // The SDK tries again by itself, with growing waits.

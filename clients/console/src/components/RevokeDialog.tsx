@@ -1,13 +1,14 @@
 // Ending a session: what is revoked is said exactly, with whom else it meets, before it is done.
-import { useState, type FormEvent } from 'react';
+import { useEffect, useState, type FormEvent } from 'react';
 import { explain } from '../api/http';
-import type { Revocation, RevokeReason, SessionRow } from '../api/types';
+import type { Revocation, RevokeReason, SessionPage, SessionRow } from '../api/types';
 import { plural } from '../lib/format';
 import { useOperator } from '../operator';
 import { Dialog } from './Dialog';
 import { Banner } from './parts';
 
-export type Outcome = { title: string; text: string; ids: string[] };
+/** `ids`: the connected sessions that it met; `at`: when it was done, by this machine's clock. */
+export type Outcome = { title: string; text: string; ids: string[]; at: number };
 
 const reasons: [RevokeReason, string][] = [
   ['admin_revoked', 'An operator ended it'], ['security_policy', 'A security policy asks for it'], ['token_replay', 'Its token was used by somebody else'],
@@ -27,7 +28,7 @@ function choicesOf(row: SessionRow): Choice[] {
 const matches = (choice: Choice, row: SessionRow) =>
   (choice.kind === 'session_ids' ? row.session_id : choice.kind === 'device_ids' ? row.device_id : row.token_id) === choice.id;
 
-export function RevokeDialog({ session, all, onClose, onDone }: { session: SessionRow; all: SessionRow[]; onClose: () => void; onDone: (outcome: Outcome) => void }) {
+export function RevokeDialog({ session, limit, onClose, onDone }: { session: SessionRow; limit: number; onClose: () => void; onDone: (outcome: Outcome) => void }) {
   const { api } = useOperator();
   const choices = choicesOf(session);
   const [kind, setKind] = useState(choices[0]?.kind);
@@ -35,7 +36,16 @@ export function RevokeDialog({ session, all, onClose, onDone }: { session: Sessi
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const choice = choices.find((one) => one.kind === kind);
-  const met = choice ? all.filter((row) => matches(choice, row)) : [];
+  // Whom it meets is asked anew, of all sessions: the page's list may be of one topic's subscribers only.
+  const [all, setAll] = useState<SessionPage>();
+  const [unknown, setUnknown] = useState(false);
+  useEffect(() => {
+    const ended = new AbortController();
+    api.sessions({ limit }, ended.signal).then(setAll, () => ended.signal.aborted || setUnknown(true));
+    return () => ended.abort();
+  }, [api, limit]);
+  const met = choice ? (all?.sessions ?? []).filter((row) => matches(choice, row)) : [];
+  const ids = met.length > 0 ? met.map((row) => row.id) : [session.id];
   const problem = error === undefined ? undefined : explain(error);
 
   const submit = async (event: FormEvent) => {
@@ -46,7 +56,7 @@ export function RevokeDialog({ session, all, onClose, onDone }: { session: Sessi
     try {
       const what: Revocation = { [choice.kind]: [choice.id], reason };
       const { revoked } = await api.revoke(what);
-      onDone({ ids: met.map((row) => row.id), title: `Revoked: ${choice.name.toLowerCase()} of ${session.subject}`,
+      onDone({ ids, at: Date.now(), title: `Revoked: ${choice.name.toLowerCase()} of ${session.subject}`,
         text: `The database has ${plural(revoked, 'revocation')} (${reason.replaceAll('_', ' ')}); every server that follows it refuses it now.` });
     } catch (failure) {
       setError(failure);
@@ -63,7 +73,8 @@ export function RevokeDialog({ session, all, onClose, onDone }: { session: Sessi
               <span>{one.name} <code>{one.id}</code><span className="quiet">{one.hint}</span></span></label>)}</fieldset>
           <div className="field"><label htmlFor="reason">Reason, which the client is told</label>
             <select id="reason" value={reason} onChange={(event) => setReason(event.target.value as RevokeReason)}>{reasons.map(([code, text]) => <option key={code} value={code}>{text}</option>)}</select></div>
-          <p>{met.length > 1 ? <strong>This ends {plural(met.length, 'session')} that are connected now.</strong> : 'This ends one connected session.'} It can not be taken back here.</p>
+          <p>{unknown ? 'How many sessions this ends is not known: the server did not say.' : all === undefined ? 'Asking how many sessions this ends…'
+            : <strong>This ends {all.truncated ? 'at least ' : ''}{plural(ids.length, 'connected session')}.</strong>} It can not be taken back here.</p>
           {problem && <Banner tone="bad" live title={problem.title}><p>Nothing was revoked. {problem.todo}</p></Banner>}
           <div className="actions"><button type="submit" className="danger" disabled={busy}>{busy ? 'Revoking…' : 'Revoke'}</button><button type="button" onClick={onClose}>Cancel</button></div>
         </form>}

@@ -5,6 +5,8 @@ import { num } from './format';
 
 /** Samples kept: 15 minutes at one in 2 s. */
 const maxSamples = 450;
+/** Two samples closer together say nothing of a rate: the later one is left out. */
+const minGapMs = 1000;
 /** Two samples further apart are not joined by a line: nobody looked in between. */
 const maxGapMs = 30_000;
 
@@ -43,23 +45,35 @@ export function percentile(histogram: { bounds: number[]; counts: number[]; tota
   return histogram.bounds.at(-1) ?? null;
 }
 
+const noSeries = (): Series => ({ times: [], values: Object.fromEntries(seriesNames.map((name) => [name, []])) as unknown as Series['values'] });
+
+/** Whether one server's totals fell, as they do not: it is another one, or its clock was set. */
+const fell = (now: Overview, before: Overview) =>
+  (['events_in', 'events_out', 'bytes_out', 'joins', 'replays'] as const).some((name) => num(now.totals[name]) < num(before.totals[name])) || num(now.latency.count) < num(before.latency.count);
+
 /** Keeps what was polled, as series for charts. Snapshots are immutable: a new object with every sample. */
 export class SeriesStore {
   #last: Overview | undefined;
   /** Totals of the last minute, oldest first: what "now" is computed from. */
   #recent: Overview[] = [];
-  series: Series = { times: [], values: Object.fromEntries(seriesNames.map((name) => [name, []])) as unknown as Series['values'] };
+  series: Series = noSeries();
 
   add(sample: Overview): void {
-    const before = this.#last;
+    let before = this.#last;
+    if (before && (sample.server.now < before.server.now || (sample.server.started_at === before.server.started_at && fell(sample, before)))) {
+      // Time went back, or the totals are of something else: nothing before can be compared with.
+      this.series = noSeries();
+      this.#recent = [];
+      before = undefined;
+    }
     const dt = before ? sample.server.now - before.server.now : 0;
     const joined = before !== undefined && before.server.started_at === sample.server.started_at && dt > 0 && dt <= maxGapMs;
-    if (before && dt <= 0 && before.server.started_at === sample.server.started_at) return;
+    if (before && (dt <= 0 || (dt < minGapMs && before.server.started_at === sample.server.started_at))) return;
     const rate = (of: (overview: Overview) => Int) => {
-      const grown = joined ? num(of(sample)) - num(of(before)) : NaN;
+      const grown = joined ? num(of(sample)) - num(of(before!)) : NaN;
       return Number.isFinite(grown) && grown >= 0 ? (grown * 1000) / dt : null;
     };
-    const latency = joined ? histogramDelta(sample.latency, before.latency) : undefined;
+    const latency = joined ? histogramDelta(sample.latency, before!.latency) : undefined;
     const refused = (overview: Overview) => Object.values(overview.totals.denials ?? {}).reduce<number>((sum, n) => sum + num(n), num(overview.totals.rate_limited));
     const values: Record<SeriesName, number | null> = {
       connections: sample.connections.open,
@@ -82,11 +96,11 @@ export class SeriesStore {
     return this.series.values[name].at(-1) ?? null;
   }
 
-  /** Commit to socket over the last minute that was watched. */
-  latencyOfLastMinute(): { p50: number | null; p95: number | null; p99: number | null; total: number } {
-    const now = this.#recent.at(-1);
-    if (!now) return { p50: null, p95: null, p99: null, total: 0 };
-    const histogram = histogramDelta(now.latency, this.#recent.length > 1 ? this.#recent[0]!.latency : undefined);
+  /** Commit to socket over the last minute that was watched; null before there are two samples to compare. */
+  latencyOfLastMinute(): { p50: number | null; p95: number | null; p99: number | null; total: number } | null {
+    const [first, now] = [this.#recent[0], this.#recent.at(-1)];
+    if (!first || !now || first === now) return null;
+    const histogram = histogramDelta(now.latency, first.latency);
     return { p50: percentile(histogram, 0.5), p95: percentile(histogram, 0.95), p99: percentile(histogram, 0.99), total: histogram.total };
   }
 }

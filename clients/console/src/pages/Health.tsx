@@ -52,21 +52,35 @@ function Finding({ problem }: { problem: Problem }) {
   );
 }
 
+/** A subscriber that is so far behind is worth a look, whatever else is well. */
+const farBehind = { events: 10_000, seconds: 10 };
+/** Problems by which subscribers get events late. */
+const lagProblems = ['tail_down', 'canary_late', 'slot_behind', 'slow_consumers'];
+
 function checks({ health, tail, database, connections, lag, loops }: Overview): [string, Tone, string, string][] {
   const busiest = Math.max(0, ...loops.map((loop) => loop.utilisation));
   const full = connections.limit > 0 ? connections.open / connections.limit : 0;
   const well: [Tone, string] = ['ok', 'Well'];
   const look: [Tone, string] = ['warn', 'Look'];
   const wrong: [Tone, string] = ['bad', 'Wrong'];
+  const unknown: [Tone, string] = ['idle', 'Not known'];
+  // What the worker does is asked of the database: one that does not answer says nothing of it.
+  const worker: [Tone, string, string] = !database?.reachable ? [...unknown, 'The database does not answer, and so does not say.']
+    : database.worker_pid ? [...well, `Runs, pid ${database.worker_pid}: fills voids, makes partitions, drops what is old.`]
+      : database.in_recovery ? [...well, 'None is needed on a standby.']
+        : database.stats ? [...wrong, 'None runs: holes are not filled, nothing is dropped.'] : [...unknown, 'The database does not say: the server’s role may not ask, or the extension is old.'];
+  const late = health.problems.some((problem) => lagProblems.includes(problem.code));
+  const behind = lag.events_max > 0 ? `The slowest subscriber is ${plural(lag.events_max, 'event')}${lag.seconds_max > 0 ? `, ${duration(lag.seconds_max * 1000)},` : ''} behind.` : '';
   return [
-    ['Readiness', ...(health.status === 'ready' ? well : wrong), health.status === 'ready' ? 'Events come through the whole way.' : `Not ready: ${wordsOf(health.reason) || 'see the log'}.`],
+    ['Readiness', ...(health.status === 'ready' ? well : wrong), health.status === 'ready' ? 'Clients may be sent here.' : `Not ready: ${wordsOf(health.reason) || 'see the log'}.`],
     ['Tail', ...(tail.mode === 'logical' ? well : tail.mode === 'journal' ? look : wrong),
       tail.mode === 'logical' ? `Live events come by the replication slot${tail.slot ? `, which holds ${bytes(tail.slot.retained_wal_bytes)} of WAL` : ''}.`
         : tail.mode === 'journal' ? `Live events are read from the journal${tail.reason ? ` (${wordsOf(tail.reason)})` : ''}: later, but none is lost.` : 'Nothing comes from the database. Clients keep their place.'],
     ['Database', ...(database?.reachable ? well : wrong), database?.reachable ? `PostgreSQL ${database.server_version?.split(' ')[0] ?? ''} answers${database.in_recovery ? ', a standby' : ''}.` : 'It does not answer.'],
-    ['Worker', ...(database?.worker_pid || database?.in_recovery ? well : wrong), database?.worker_pid ? `Runs, pid ${database.worker_pid}: fills voids, makes partitions, drops what is old.` : database?.in_recovery ? 'None is needed on a standby.' : 'None runs: holes are not filled, nothing is dropped.'],
+    ['Worker', ...worker],
     ['Connections', ...(full > 0.9 ? look : well), connections.limit > 0 ? `${count(connections.open)} of ${count(connections.limit)}.` : `${count(connections.open)}, no limit.`],
     ['Event loops', ...(busiest > 0.8 ? look : well), `The busiest works ${Math.round(busiest * 100)} % of the time.`],
-    ['Lag', ...well, lag.events_max > 0 ? `The slowest subscriber is ${plural(lag.events_max, 'event')}${lag.seconds_max > 0 ? `, ${duration(lag.seconds_max * 1000)},` : ''} behind.` : 'Everybody has everything.'],
+    ['Lag', ...(late || lag.events_max >= farBehind.events || lag.seconds_max >= farBehind.seconds ? look : well),
+      behind || (late ? 'Everybody has what came here, but not everything comes in time: see above.' : 'Everybody has everything.')],
   ];
 }

@@ -40,7 +40,7 @@ function Figures({ sample }: { sample: Sample }) {
         <Figure name="Connections" value={count(connections.open)} note={connections.limit > 0 ? `of ${count(connections.limit)}, ${count(connections.joined)} joined` : `${count(connections.joined)} joined`} />
         <Figure name="Events in" value={measure(rate('eventsIn'))} unit="/s" note={`${count(totals.events_in)} in all`} />
         <Figure name="Events out" value={measure(rate('eventsOut'))} unit="/s" note={`${bytes(rate('bytesOut'))}/s`} />
-        <Figure name="Commit to socket, p99" value={measure(latency.p99)} unit="ms" note={latency.total > 0 ? 'of the last minute' : 'nothing live was sent yet'} />
+        <Figure name="Commit to socket, p99" value={measure(latency?.p99)} unit="ms" note={latency === null ? 'known in a moment' : latency.total > 0 ? 'of the last minute' : 'nothing live in the last minute'} />
         <Figure name="Largest lag" value={count(lag.events_max)} unit={lag.events_max === 1 ? 'event' : 'events'} note={lag.seconds_max > 0 ? `${duration(lag.seconds_max * 1000)} behind` : 'everybody is current'} />
         <Figure name="Health" value={problems === 0 && sample.health.status === 'ready' ? 'Well' : plural(Math.max(1, problems), 'problem')}
           tone={problems === 0 && sample.health.status === 'ready' ? 'ok' : sample.health.status !== 'ready' || sample.health.problems.some((p) => p.severity === 'critical') ? 'bad' : 'warn'}
@@ -66,7 +66,7 @@ function Figures({ sample }: { sample: Sample }) {
           {database?.reachable ? <Facts facts={[
             ['PostgreSQL', database.server_version?.split(' ')[0] ?? '–'], ['Extension', database.extension_version ?? '–'],
             ['Role', database.in_recovery ? 'standby (read only)' : 'primary'],
-            ['Worker', database.worker_pid ? <Status tone="ok" quiet>running, pid {database.worker_pid}</Status> : <Status tone={database.in_recovery ? 'idle' : 'bad'} quiet>not running</Status>],
+            ['Worker', database.worker_pid ? <Status tone="ok" quiet>running, pid {database.worker_pid}</Status> : database.stats ? <Status tone={database.in_recovery ? 'idle' : 'bad'} quiet>not running</Status> : <Status tone="idle" quiet>not known</Status>],
             ['Voids that wait', count(database.stats?.['voids_pending'] as number | undefined)],
             ['Partitions', count(database.stats?.['partitions'] as number | undefined)],
           ]} /> : <p className="quiet">The server can not ask its database at the moment. <Link href="/health">Health</Link> says what to do.</p>}

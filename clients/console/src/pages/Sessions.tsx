@@ -33,6 +33,9 @@ export default function Sessions() {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const phone = usePhone();
 
+  const named = query.get('topic') ?? '';
+  // A link to this page may name another topic, or none.
+  useEffect(() => setTopic(named), [named]);
   useEffect(() => {
     const timer = setTimeout(() => setAsked(topic.trim()), 250);
     return () => clearTimeout(timer);
@@ -50,7 +53,7 @@ export default function Sessions() {
   const toggle = useCallback((row: SessionRow) => setOpenId((id) => (row.id === id ? null : row.id)), []);
   const closeDetail = useCallback(() => setOpenId(null), []);
   const open = rows.find((row) => row.id === openId);
-  const gone = outcome !== null && data !== undefined && outcome.ids.every((id) => !data.sessions.some((row) => row.id === id));
+  const [gone, setGone] = useState(false);
 
   const columns = useMemo((): Column<SessionRow>[] => [
     { id: 'who', header: 'Who', cell: (row) => <><span className="two">{row.subject}</span><span className="two">{phone ? row.address : row.org_id ?? 'no organisation'}</span></> },
@@ -73,7 +76,7 @@ export default function Sessions() {
       </div>
       <Staleness polled={polled} retry={refresh} everyMs={everyMs} />
       {outcome && <Banner tone="ok" live title={outcome.title} actions={<button type="button" onClick={() => setOutcome(null)}>Dismiss</button>}>
-        <p>{outcome.text} {gone ? 'Its socket on this server has ended.' : 'Waiting for its socket to end…'}</p>
+        <p>{outcome.text} {gone ? outcome.ids.length === 1 ? 'Its socket on this server has ended.' : `Its ${count(outcome.ids.length)} sockets on this server have ended.` : <Ending key={outcome.at} ids={outcome.ids} onGone={setGone} />}</p>
       </Banner>}
       {data?.truncated && <Banner tone="info" title={`Only ${count(data.sessions.length)} of ${count(data.total)} sessions are loaded`}><p>The filter looks at those. Name a topic to ask the server for its subscribers.</p></Banner>}
       {data ? <div className={`side${open ? ' with' : ''}`}>
@@ -82,13 +85,25 @@ export default function Sessions() {
             : <Empty title="No session matches"><p>Change or clear the filter.</p></Empty>} />
         {open && <DetailPane title={open.subject} close={closeDetail}><Detail row={open} revoke={() => setRevoking(open)} /></DetailPane>}
       </div> : error !== undefined ? <Failed error={error} retry={refresh} what="The sessions" /> : <Loading what="sessions" />}
-      {revoking && <RevokeDialog session={revoking} all={data?.sessions ?? []} onClose={() => setRevoking(null)} onDone={(done) => {
+      {revoking && <RevokeDialog session={revoking} limit={limit} onClose={() => setRevoking(null)} onDone={(done) => {
         setRevoking(null);
+        setGone(false);
         setOutcome(done);
         refresh();
       }} />}
     </>
   );
+}
+
+/** Waits for sockets to end: asks of all sessions, whatever the page's list is filtered by, from the revocation on. */
+function Ending({ ids, onGone }: { ids: string[]; onGone: (gone: boolean) => void }) {
+  const { api } = useOperator();
+  const { data } = usePoll((signal) => api.sessions({ limit }, signal), everyMs, [api]);
+  const there = data === undefined || data.truncated || data.sessions.some((row) => ids.includes(row.id));
+  useEffect(() => {
+    if (!there) onGone(true);
+  }, [there, onGone]);
+  return <>{data?.truncated ? 'There are more sessions than are loaded: whether every socket has ended is not known here.' : `Waiting for ${ids.length === 1 ? 'its socket' : 'its sockets'} to end…`}</>;
 }
 
 function Detail({ row, revoke }: { row: SessionRow; revoke: () => void }) {

@@ -41,16 +41,27 @@ export default function Topics() {
   const after = trail.at(-1) ?? null;
   const phone = usePhone();
 
+  /** The prefix that this page last put in the address: another one came by a link, or by going back. */
+  const own = useRef(prefix);
+  useEffect(() => {
+    if (prefix === own.current) return;
+    own.current = prefix;
+    setTyped(prefix);
+    setTrail([]);
+  }, [prefix]);
   useEffect(() => {
     const timer = setTimeout(() => {
       if (typed === prefix) return;
+      own.current = typed;
       setTrail([]);
       navigate(`/topics${typed ? `?prefix=${encodeURIComponent(typed)}` : ''}`, { replace: true });
     }, 200);
     return () => clearTimeout(timer);
   }, [typed, prefix]);
 
-  const polled = usePoll(async (signal) => (topicCharacters.test(prefix) ? await api.topics({ prefix, after, limit: pageSize }, signal) : noTopics), everyMs, [api, prefix, after]);
+  // Until this page is answered the one before is shown, whose "next" is not this one's: answers say what they are of.
+  const page = `${prefix} ${after}`;
+  const polled = usePoll(async (signal) => ({ ...(topicCharacters.test(prefix) ? await api.topics({ prefix, after, limit: pageSize }, signal) : noTopics), of: page }), everyMs, [api, prefix, after]);
   const { data, dataAt, error, refresh } = polled;
   const rows = useRates(data?.topics, dataAt);
 
@@ -80,7 +91,7 @@ export default function Topics() {
         {(trail.length > 0 || data.next_after !== null) && <div className="pager">
           <span className="quiet">Page {trail.length + 1}</span>
           <button type="button" disabled={trail.length === 0} onClick={() => setTrail(trail.slice(0, -1))}>Previous</button>
-          <button type="button" disabled={data.next_after === null} onClick={() => data.next_after !== null && setTrail([...trail, data.next_after])}>Next</button>
+          <button type="button" disabled={data.next_after === null || data.of !== page} onClick={() => data.next_after !== null && setTrail([...trail, data.next_after])}>Next</button>
         </div>}
       </> : error !== undefined ? <Failed error={error} retry={refresh} what="The topics" /> : <Loading what="topics" />}
     </>

@@ -9,6 +9,8 @@ import { count, fullTime, time } from '../lib/format';
 import { useOperator } from '../operator';
 
 const pageSize = 50;
+/** Versions kept while new ones come; older ones are there for the asking. */
+const maxVersions = 500;
 const keyOf = (event: JournalEvent) => `${event.epoch}:${event.watermark}`;
 
 type State = { events: JournalEvent[]; next: Int | null; loaded: boolean; loading: boolean; error: unknown };
@@ -19,9 +21,14 @@ export function History({ topic, docKey, version, head }: { topic: string; docKe
   const [state, setState] = useState(nothing);
   const [chosen, setChosen] = useState<string | null>(version);
   const asking = useRef(false);
+  /** The head moved while it was asked. */
+  const again = useRef(false);
 
   const load = useCallback(async (before: Int | null) => {
-    if (asking.current) return;
+    if (asking.current) {
+      again.current ||= before === null;
+      return;
+    }
     asking.current = true;
     setState((old) => ({ ...old, loading: true }));
     try {
@@ -29,13 +36,22 @@ export function History({ topic, docKey, version, head }: { topic: string; docKe
       setState((old) => {
         const known = new Set(page.events.map(keyOf));
         const rest = old.events.filter((event) => !known.has(keyOf(event)));
-        const events = before === null ? [...page.events, ...rest] : [...rest, ...page.events];
-        return { events, next: before === null && old.loaded && rest.length > 0 ? old.next : page.next_before, loaded: true, loading: false, error: undefined };
+        const done = { loaded: true, loading: false, error: undefined };
+        if (before !== null) return { ...done, events: [...rest, ...page.events], next: page.next_before };
+        // Nothing of the new page was known: between it and what is shown there may be more. It begins anew.
+        if (rest.length === 0 || rest.length === old.events.length) return { ...done, events: page.events, next: page.next_before };
+        const events = [...page.events, ...rest];
+        const kept = events.slice(0, Math.max(maxVersions, old.events.length));
+        return { ...done, events: kept, next: kept.length < events.length ? kept.at(-1)!.watermark : old.next };
       });
     } catch (error) {
       setState((old) => ({ ...old, loading: false, error }));
     } finally {
       asking.current = false;
+      if (again.current) {
+        again.current = false;
+        void load(null);
+      }
     }
   }, [api, topic, docKey]);
   // A new head may be a new version of this document.
@@ -58,6 +74,7 @@ export function History({ topic, docKey, version, head }: { topic: string; docKe
       {!state.loaded ? state.error === undefined ? <Loading what="its history" /> : <Failed error={state.error} retry={() => void load(null)} what="The history" />
         : events.length === 0 ? <Empty title="No event of this document is retained"><p>It was written longer ago than events are kept.</p></Empty>
           : <>
+            {state.error !== undefined && <Failed error={state.error} retry={() => void load(null)} what="What is newer or older than this" />}
             <WindowedTable label="Versions, newest first" layout="versions" columns={columns} rows={events} rowKey={keyOf} rowHeight={36} onOpen={choose} openKey={event ? keyOf(event) : null} />
             {state.next !== null && <div className="pager"><button type="button" disabled={state.loading} onClick={() => void load(state.next)}>Older versions</button></div>}
             {event && <>

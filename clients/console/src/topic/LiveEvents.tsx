@@ -24,7 +24,7 @@ export function LiveEvents({ topic, chosen, onChoose }: { topic: string; chosen:
   const columns = useMemo((): Column<LiveEvent>[] => [
     { id: 'watermark', header: 'Mark', className: 'number', cell: (event) => count(event.watermark) },
     { id: 'at', header: 'Written', className: 'wide', cell: (event) => <time dateTime={new Date(event.insertedAt).toISOString()} title={fullTime(event.insertedAt)}>{time(event.insertedAt)}</time> },
-    { id: 'key', header: 'Document', cell: (event) => <><span className={phone ? 'two mono' : 'mono'}>{event.docKey || '–'}</span>{phone && <span className="two">{time(event.insertedAt)}</span>}</> },
+    { id: 'key', header: 'Document', cell: (event) => <><span className={`cut-start mono${phone ? ' two' : ''}`}><bdi dir="ltr">{event.docKey || '–'}</bdi></span>{phone && <span className="two">{time(event.insertedAt)}</span>}</> },
     { id: 'version', header: 'Version', className: 'number wide roomy', cell: (event) => count(event.docVersion) },
     { id: 'op', header: 'What', cell: (event) => <span className={`op ${event.op}`}>{event.op}</span> },
     { id: 'payload', header: 'Payload', className: 'wide mono', cell: (event) => (event.payload === null ? '' : briefJson(event.payload)) },
