@@ -1,11 +1,13 @@
 // Servers that are none, or broken: oa-sync ends with a reason, and never crashes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createTcp } from 'node:net';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
-import { atExit, sha256 } from '../harness/index.mjs';
-import { run } from './program.mjs';
+import { atExit, sha256, waitFor } from '../harness/index.mjs';
+import { Run, directory, run } from './program.mjs';
 
 /** @typedef {import('ws').WebSocket} WebSocket */
 
@@ -17,9 +19,13 @@ async function listening(server) {
   return `127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`;
 }
 
-/** A WebSocket server that does the same to everybody. @param {(socket: WebSocket, message: any[]) => void} onMessage */
-async function fake(onMessage) {
-  const http = createServer((_, response) => response.writeHead(404).end());
+/**
+ * A WebSocket server that does the same to everybody.
+ * @param {(socket: WebSocket, message: any[]) => void} onMessage
+ * @param {import('node:http').RequestListener} [onRequest]
+ */
+async function fake(onMessage, onRequest = (_, response) => response.writeHead(404).end()) {
+  const http = createServer(onRequest);
   const sockets = new WebSocketServer({ server: http, handleProtocols: () => 'phoenix' });
   sockets.on('connection', (socket) => {
     socket.on('error', () => {});
@@ -36,6 +42,14 @@ const tail = (place, ...args) => run(['tail', '--url', `ws://${place}/socket`, '
 const joined = ([joinRef, ref], more = {}) => JSON.stringify([joinRef, ref, 'sync:v1', 'phx_reply', { status: 'ok', response: {
   subscription_id: 'sub_1', topics: ['t'], current_watermarks: [{ topic: 't', watermark: 0, epoch: 1 }],
   head_watermarks: [{ topic: 't', watermark: 9 }], heartbeat_interval_ms: 15000, ...more } }]);
+
+/** A page of a snapshot. @param {string} payload @param {string} [next] */
+const page = (payload, next) => JSON.stringify({ topic: 't', epoch: 1, watermark: 5, ...(next && { next_page_token: next }), documents: [
+  { doc_key: 'k', doc_version: 1, payload_hash: Buffer.from(sha256(payload), 'hex').toString('base64'), payload: 0 }] }).replace('"payload":0', `"payload":${payload}`);
+
+/** The place is gone, the documents are the way back. @param {WebSocket} socket @param {any[]} message */
+const stale = (socket, message) => socket.send(joined(message, { topics: [], current_watermarks: [], stale: { code: 'stale_cursor',
+  stale_topics: [{ topic: 't', reason: 'retention_floor_breach' }], snapshot_plan: { topics: [] } } }));
 
 test('text that no server of this protocol sends is a bad answer, before and after the join', async () => {
   for (const text of ['', 'no json', '{}', '[1,2]', '[null,null,"sync:v1","x",{"a":1,"a":2}]', '['.repeat(50_000)]) {
@@ -162,6 +176,57 @@ test('connections that die without a word: half closed, cut, silent', async () =
   }));
   assert.equal(silent.code, 6, silent.stderr);
   assert.match(silent.stderr, /nothing was heard of the server/);
+});
+
+test('bench: an answer to the upgrade that does not end is not collected', async () => {
+  const place = await listening(createTcp((socket) => {
+    socket.on('error', () => {}).write('HTTP/1.1 101 Switching Protocols\r\n');
+    for (let i = 0; i < 64; i++) socket.write(Buffer.alloc(65_536, 'a'));
+  }));
+  const bench = new Run(['bench', '--script', place]);
+  bench.child.stdin.write('target=/\n\n');
+  const ended = await bench.end();
+  assert.equal(ended.code, 3, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  assert.match(ended.stderr, /does not end/);
+});
+
+test('a reader that goes away in the middle of a --resync: the place stays, and nobody connects again', async () => {
+  const file = `${directory()}/cursor`;
+  const before = JSON.stringify({ version: 1, cursors: [{ topic: 't', epoch: 1, watermark: 2 }] });
+  writeFileSync(file, before);
+  let joins = 0;
+  /** @type {import('node:http').ServerResponse | undefined} */
+  let held;
+  const place = await fake((socket, message) => {
+    if (message[3] !== 'phx_join') return;
+    joins++;
+    stale(socket, message);
+  }, (request, response) => {
+    if (!request.url?.includes('page_token')) response.end(page('{"n":1}', 'second'));
+    else held = response;
+  });
+  const tail = new Run(['tail', '--url', `ws://${place}/socket`, '--json', '--resync', '--cursor', file, 't'], { env: { OA_SYNC_TOKEN: 'x.y.z' } });
+  await tail.printed(2);
+  await waitFor(() => held, { what: 'the second page is asked for' });
+  const gone = once(tail.child.stdout, 'close');
+  tail.child.stdout.destroy();
+  await gone;
+  held?.end(page('{"n":2}'));
+  const ended = await tail.end();
+  assert.equal(ended.code, 0, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  assert.equal(readFileSync(file, 'utf8'), before);
+  assert.equal(joins, 1);
+});
+
+test('a join whose answer comes after the token wants to be renewed is still heard', async () => {
+  const file = `${directory()}/token`;
+  writeFileSync(file, `x.${Buffer.from('{"exp":1}').toString('base64url')}.z`);
+  const place = await fake((socket, message) => {
+    // Longer than the second after which such a token is looked at again.
+    setTimeout(() => socket.send(joined(message), () => socket.close(1001)), 1500);
+  });
+  const ended = await run(['tail', '--url', `ws://${place}/socket`, '--since', '0', '--retries', '0', '--token-file', file, 't']);
+  assert.equal(ended.code, 6, `${ended.code} ${ended.signal} ${ended.stderr}`);
 });
 
 test('what is no WebSocket server', async () => {

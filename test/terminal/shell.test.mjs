@@ -1,10 +1,10 @@
 // What is around the commands: help, completions that shells understand, a manual that is whole, documented exit codes.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { root } from '../harness/index.mjs';
-import { binary, run } from './program.mjs';
+import { binary, directory, run } from './program.mjs';
 
 const commands = ['tail', 'status', 'snapshot', 'token', 'doctor', 'bench', 'completion', 'man'];
 
@@ -78,6 +78,19 @@ test('a token on the command line is refused, and not repeated', async () => {
   assert.equal(ended.code, 2);
   assert.match(ended.stderr, /--token-file/);
   assert.doesNotMatch(ended.stderr, /eyJsecret/);
+});
+
+test('standard files that are closed at the start: no other file takes their place', () => {
+  const dir = directory();
+  const shell = (/** @type {string} */ closed, /** @type {string[]} */ ...args) =>
+    spawnSync('bash', ['-c', `"$0" "$@" ${closed}`, binary, ...args], { encoding: 'utf8' });
+  const ended = shell('>&-', 'tail', '--url', 'ws://127.0.0.1:9', '--cursor', `${dir}/cursor`, 'topic');
+  assert.equal(ended.status, 8, ended.stderr);
+  assert.match(ended.stderr, /standard output is closed/);
+  assert.deepEqual(readdirSync(dir), []);
+  const others = shell('<&- 2>&-', 'tail', '--url', 'ws://127.0.0.1:9', '--cursor', `${dir}/cursor`, 'topic');
+  assert.equal(others.status, 2, 'no token');
+  assert.equal(readFileSync(`${dir}/cursor.lock`, 'utf8'), '', 'what is said is not written there');
 });
 
 test('output that nobody takes is an error of its own', () => {

@@ -63,12 +63,13 @@ nlohmann::json Findings::ToJson() const {
 }
 
 std::string Findings::ToText(const Painter& paint) const {
+  // Checks of what a fan-out reports have names that it chose.
   size_t width = 0;
-  for (const Finding& one : all_) width = std::max(width, one.check.size());
+  for (const Finding& one : all_) width = std::max(width, EscapeForTerminal(one.check).size());
   std::string text;
   for (const Finding& one : all_) {
-    text += paint(ColourOf(one.verdict), Padded(NameOf(one.verdict), 7)) + "  " + Padded(one.check, width) + "  " +
-            EscapeForTerminal(one.what) + "\n";
+    text += paint(ColourOf(one.verdict), Padded(NameOf(one.verdict), 7)) + "  " +
+            Padded(EscapeForTerminal(one.check), width) + "  " + EscapeForTerminal(one.what) + "\n";
     if (!one.todo.empty()) text += std::string(9 + width + 2, ' ') + "-> " + EscapeForTerminal(one.todo) + "\n";
   }
   return text + Counted(Count(Verdict::kProblem), "problem") + ", " + Counted(Count(Verdict::kWarning), "warning") +

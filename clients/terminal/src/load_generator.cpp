@@ -185,7 +185,10 @@ void LoadGenerator::Close(Connection* c) {
 
 std::string_view LoadGenerator::TakeUpgrade(Connection* c, std::string_view data) {
   const size_t end = data.find("\r\n\r\n");
-  if (end == std::string_view::npos) return data;
+  if (end == std::string_view::npos) {
+    if (data.size() > kWholeBytes) Fail("upgrade refused: the answer does not end");
+    return data;
+  }
   if (data.size() < 12 || data.substr(9, 3) != "101") {
     Fail("upgrade refused: " + std::string(data.substr(0, data.find("\r\n"))));
     return {};
@@ -197,10 +200,11 @@ std::string_view LoadGenerator::TakeUpgrade(Connection* c, std::string_view data
   return data.substr(end + 4);
 }
 
-// How much to read at once: of a stream of large messages no more than the end of one and the header of the next.
+// How much to read at once, behind what is pending, which is at most a whole message: what fits into the buffer; of a
+// stream of large messages no more than the end of one and the header of the next.
 size_t LoadGenerator::Wanted(const Connection& c) const {
-  return c.large ? std::min(buffer_.size(), static_cast<size_t>(c.skip) + kTailBytes + kHeaderBytes - c.pending.size())
-                 : buffer_.size() - kWholeBytes - kHeaderBytes;
+  const size_t room = buffer_.size() - c.pending.size();
+  return c.large ? std::min(room, static_cast<size_t>(c.skip) + kTailBytes + kHeaderBytes - c.pending.size()) : room;
 }
 
 void LoadGenerator::OnReadable(Connection* c) {

@@ -1,4 +1,7 @@
 // oa-sync: OA Sync from a terminal.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -47,7 +50,21 @@ int Run(const Options& options) {
   return PrintMade(options);
 }
 
+// A number that was closed by whoever started the program would be given to the next file that is opened: what is
+// printed would be written into a lock, or notices into a socket.
+bool HasStandardFiles() {
+  if (fcntl(STDOUT_FILENO, F_GETFD) < 0) return false;
+  for (const int fd : {STDIN_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+  }
+  return true;
+}
+
 int Main(int argc, char** argv) {
+  if (!HasStandardFiles()) {
+    SayError("standard output is closed: give it somewhere to go, /dev/null if nowhere");
+    return kExitLocalFile;
+  }
   const CommandLineResult read = ReadCommandLine(argc, argv);
   if (!read.options) {
     if (read.exit_code == kExitOk) {

@@ -18,6 +18,7 @@ OutputState Output::Fail(int error) {
 }
 
 OutputState Output::Flush() {
+  if (has_failed()) return OutputState::kFailed;
   size_t done = 0;
   while (done < pending_.size()) {
     const ssize_t n = write(fd_, pending_.data() + done, pending_.size() - done);
@@ -39,6 +40,7 @@ OutputState Output::Flush() {
 }
 
 OutputState Output::Sync() {
+  if (has_failed()) return OutputState::kFailed;
   struct stat about {};
   if (fstat(fd_, &about) != 0 || !S_ISREG(about.st_mode)) return OutputState::kOpen;
   return fdatasync(fd_) == 0 ? OutputState::kOpen : Fail(errno);

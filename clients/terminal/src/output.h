@@ -14,7 +14,8 @@ enum class OutputState : uint8_t {
 };
 
 // Collects lines and hands them to the kernel on Flush. Not buffered by anything else: after a Flush that returned
-// kOpen the lines are out of this process's hands, and Sync puts them to disk where stdout is a file.
+// kOpen the lines are out of this process's hands, and Sync puts them to disk where stdout is a file. A failure stays
+// one: the kernel tells only once that what it took did not reach the disk.
 class Output {
  public:
   explicit Output(int fd) : fd_(fd) {}
@@ -32,6 +33,7 @@ class Output {
   // Whether a pipe's reader has gone, seen without writing.
   bool ReaderIsGone() const;
 
+  bool has_failed() const { return !error_.empty(); }
   // Why it failed.
   const std::string& error() const { return error_; }
 

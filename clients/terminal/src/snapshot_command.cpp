@@ -69,7 +69,7 @@ int RunSnapshot(const CommonOptions& common, const SnapshotOptions& options) {
                   " of epoch " + std::to_string(cursor.epoch));
   if (!options.cursor_file.empty()) {
     cursor_file.Set(options.topic, cursor);
-    output.Sync();
+    if (output.Sync() != OutputState::kOpen) return FinishOutput(&output, OutputState::kFailed);
     if (const std::string error = cursor_file.Save(); !error.empty()) {
       SayError("--cursor: " + error);
       return kExitLocalFile;

@@ -64,7 +64,7 @@ int Tail::Run() {
     }
   }
   notices_.ClearProgress();
-  SaveCursors(true);
+  if (!output_.has_failed()) SaveCursors(true);
   return exit_code_;
 }
 
@@ -156,7 +156,9 @@ int Tail::WaitMs() const {
   int64_t wait = kIdleMs;
   if (!options_.follow && is_joined_) wait = kAskPlaceMs;
   if (cursor_file_.has_changed()) wait = std::min(wait, std::max<int64_t>(0, next_save_ms_ - NowMs()));
-  if (renew_at_ms_ != 0) wait = std::min(wait, std::max<int64_t>(0, renew_at_ms_ - SystemClock().WallMs()));
+  // Before a join, and while a token is on trial, nothing can be renewed.
+  const bool renews = renew_at_ms_ != 0 && is_joined_ && !token_on_trial_;
+  if (renews) wait = std::min(wait, std::max<int64_t>(0, renew_at_ms_ - SystemClock().WallMs()));
   return static_cast<int>(wait);
 }
 
@@ -370,16 +372,20 @@ bool Tail::ResyncFromDocuments(const std::string& topic, const std::string& reas
   const ServerOptions& server = options_.server;
   const SnapshotReader reader(HttpClient(server.endpoint, server.tls, server.timeout_ms), tokens_);
   Cursor cursor;
+  bool stopped = false;  // by Flush, which has said why
   const RequestResult result = reader.Read(topic, 0, [&](const SnapshotPage& page) {
     cursor = page.cursor;
     if (page.is_first) output_.Add(format_.Resync(topic, reason, page.cursor));
     for (const auto& document : page.documents) output_.Add(format_.Document(topic, document, page.cursor));
-    return Flush() == Next::kGoOn;
+    stopped = Flush() != Next::kGoOn;
+    return !stopped;
   });
+  // Not all of it was printed: the place stays where it was.
+  if (stopped) return false;
+  if (StopSignal() != 0) return End(kExitSignal + StopSignal()) != Next::kEnd;
   *no_source = result.no_source;
   if (*no_source) return true;
   if (!result.error.empty()) return End(result.exit_code, result.error) != Next::kEnd;
-  if (StopSignal() != 0 || exit_code_ != 0) return false;
   follower_.Restart(topic, cursor);
   if (!options_.cursor_file.empty()) cursor_file_.Set(topic, cursor);
   return SaveCursors(true) == Next::kGoOn;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "escape.h"
 #include "exit_code.h"
 #include "output.h"
 #include "terminal.h"
@@ -18,7 +19,9 @@ int RunToken(const CommonOptions& common, const TokenCommandOptions& options) {
     return result.refused ? kExitRefused : kExitUsage;
   }
   Output output(STDOUT_FILENO);
-  output.Add(options.json ? result.about.dump() : result.token);
+  std::string about = result.about.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (IsTerminal(STDOUT_FILENO)) about = EscapeForTerminal(about);
+  output.Add(options.json ? about : result.token);
   if (output.Flush() == OutputState::kFailed) {
     SayError("standard output cannot be written: " + output.error());
     return kExitLocalFile;

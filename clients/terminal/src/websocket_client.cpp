@@ -247,10 +247,11 @@ WebSocketEvent WebSocketClient::Next(int timeout_ms) {
   State& state = *state_;
   const SystemClock clock;
   const int64_t deadline = clock.SteadyMs() + timeout_ms;
-  while (state.events.empty()) {
-    const int64_t left = deadline - clock.SteadyMs();
-    if (left <= 0 || StopSignal() != 0 || state.context == nullptr || state.ended) return {};
-    state.Service(static_cast<int>(std::min<int64_t>(left, kLookForStopMs)));
+  // The socket has its turn at least once, also when there is no time to wait.
+  for (int64_t left = timeout_ms; state.events.empty(); left = deadline - clock.SteadyMs()) {
+    if (StopSignal() != 0 || state.context == nullptr || state.ended) return {};
+    state.Service(static_cast<int>(std::clamp<int64_t>(left, 1, kLookForStopMs)));
+    if (state.events.empty() && clock.SteadyMs() >= deadline) return {};
   }
   WebSocketEvent event = std::move(state.events.front());
   state.events.pop_front();
