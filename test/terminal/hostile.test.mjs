@@ -229,6 +229,77 @@ test('a join whose answer comes after the token wants to be renewed is still hea
   assert.equal(ended.code, 6, `${ended.code} ${ended.signal} ${ended.stderr}`);
 });
 
+test('a message that cannot be taken is not fetched for ever', async () => {
+  let joins = 0;
+  const place = await fake((socket, message) => {
+    joins++;
+    socket.send(joined(message, { reconnect_backoff_ms: { base: 1, jitter: 1 } }));
+    socket.send('poison');
+  });
+  const ended = await run(['tail', '--url', `ws://${place}/socket`, '--since', '0', '--retries', '2', 't'], { env: { OA_SYNC_TOKEN: 'x.y.z' } });
+  assert.equal(ended.code, 7, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  assert.equal(joins, 3);
+});
+
+test('documents that are nested deeply are documents', async () => {
+  const payload = `${'[{"a":'.repeat(40)}7${'}]'.repeat(40)}`;
+  const place = await fake(() => {}, (_, response) => response.end(page(payload)));
+  const ended = await run(['snapshot', '--url', `http://${place}`, '--json', 't'], { env: { OA_SYNC_TOKEN: 'x.y.z' } });
+  assert.equal(ended.code, 0, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  assert.ok(ended.stdout.includes(payload));
+});
+
+test('a server that goes away during the documents of a --resync is one that is lost: it goes on when it is back', async () => {
+  let joins = 0;
+  let pages = 0;
+  const place = await fake((socket, message) => {
+    if (++joins < 3) return stale(socket, message);
+    socket.send(JSON.stringify([message[0], message[1], 'sync:v1', 'phx_reply', { status: 'error', response: { code: 'forbidden_topic' } }]));
+  }, (request, response) => ++pages === 1 ? request.socket.destroy() : response.end(page('{}')));
+  const ended = await run(['tail', '--url', `ws://${place}/socket`, '--json', '--resync', '--since', '0', 't'], { env: { OA_SYNC_TOKEN: 'x.y.z' } });
+  assert.equal(ended.code, 4, `${ended.code} ${ended.signal} ${ended.stderr}`);
+  assert.deepEqual(ended.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line).op), ['resync', 'snapshot']);
+  assert.deepEqual([joins, pages], [3, 2]);
+});
+
+test('tokens of a server: refused is 4, not there or busy is 3', async () => {
+  const file = `${directory()}/key`;
+  writeFileSync(file, 'oask_key');
+  let status = 0;
+  const place = await fake(() => {}, (_, response) => response.writeHead(status).end());
+  for (const command of [['token'], ['tail', '--since', '0', 't'], ['tail', '--since', 'now', 't'], ['bench', '--seconds', '0.1', 't'], ['snapshot', 't']]) {
+    const [name = '', ...rest] = command;
+    const code = async (/** @type {string} */ at) => (await run([name, '--url', `ws://${at}/socket`, '--key-file', file, ...rest])).code;
+    assert.equal(await code('127.0.0.1:9'), 3, `${command}: nobody`);
+    status = 503;
+    assert.equal(await code(place), 3, `${command}: 503`);
+    status = 401;
+    assert.equal(await code(place), 4, `${command}: 401`);
+  }
+});
+
+test('a follow lives through a server that makes no tokens for the moment, and through a file without one', async () => {
+  const dir = directory();
+  writeFileSync(`${dir}/key`, 'oask_key');
+  writeFileSync(`${dir}/token`, 'x.y.z');
+  for (const source of ['--key-file', '--token-file']) {
+    let joins = 0;
+    let asked = 0;
+    const place = await fake((socket, message) => {
+      if (message[3] !== 'phx_join') return;
+      socket.send(joined(message, { reconnect_backoff_ms: { base: 1, jitter: 1 } }));
+      if (++joins > 1) return;
+      if (source === '--token-file') writeFileSync(`${dir}/token`, '');
+      socket.close(1001);
+    }, (_, response) => ++asked === 2 ? response.writeHead(503).end() : response.end('{"data":{"token":"x.y.z"}}'));
+    const tail = new Run(['tail', '--url', `ws://${place}/socket`, '--since', '0', '--retries', '1000000', source, `${dir}/${source.slice(2, -5)}`, 't']);
+    await tail.said(source === '--key-file' ? /not connected: no token from .*503/ : /not connected: .*is empty/);
+    writeFileSync(`${dir}/token`, 'x.y.z');
+    await tail.said('connected again');
+    assert.equal((await tail.kill('SIGINT')).code, 130);
+  }
+});
+
 test('what is no WebSocket server', async () => {
   const http = await listening(createServer((_, response) => response.writeHead(200).end('hello')));
   const wrong = await tail(http);

@@ -80,6 +80,13 @@ test('a token on the command line is refused, and not repeated', async () => {
   assert.doesNotMatch(ended.stderr, /eyJsecret/);
 });
 
+test('a single document is no place to go on from', async () => {
+  const file = `${directory()}/cursor`;
+  const ended = await run(['snapshot', '--key', 'k', '--cursor', file, 'topic']);
+  assert.equal(ended.code, 2);
+  assert.match(ended.stderr, /--key/);
+});
+
 test('standard files that are closed at the start: no other file takes their place', () => {
   const dir = directory();
   const shell = (/** @type {string} */ closed, /** @type {string[]} */ ...args) =>

@@ -225,6 +225,9 @@ test('a token that is not accepted, and a topic it does not open, are exit code 
   const none = await run(['tail', '--url', fanout.socketUrl, 'a']);
   assert.equal(none.code, 2);
   assert.match(none.stderr, /OA_SYNC_TOKEN/);
+  const minted = await run(['tail', '--url', fanout.socketUrl, '--since', '0', '--keyring', fanout.keyringFile, '--audience', 'other', 'a']);
+  assert.equal(minted.code, 4, minted.stderr);
+  assert.doesNotMatch(minted.stderr, /connecting again/, 'every minted token is another, and none is better');
 });
 
 test('a token that ends is replaced on the open connection by what its file then holds', async () => {

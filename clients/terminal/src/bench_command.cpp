@@ -144,7 +144,7 @@ int RunBench(const BenchOptions& options) {
   if (!options.script.empty()) return RunScript(options.script);
   const ServerOptions& at = options.server;
   const TokenResult token = TokenSource(at.token, HttpClient(at.endpoint, at.tls, at.timeout_ms)).Get();
-  if (token.token.empty()) return Fail(token.refused ? kExitRefused : kExitUsage, token.error);
+  if (token.token.empty()) return Fail(token.exit_code, token.error);
   const auto server = Resolve(at.endpoint.host, at.endpoint.port);
   if (!server) return Fail(kExitCannotConnect, at.endpoint.host + ": no such host");
   LoadGenerator load(ScriptOf(options, token.token), *server);

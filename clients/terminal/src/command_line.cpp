@@ -345,6 +345,9 @@ std::string Check(Options* options) {
     case Command::kTail:
       return TakeTail(&options->tail);
     case Command::kSnapshot:
+      if (!options->snapshot.key.empty() && !options->snapshot.cursor_file.empty()) {
+        return "--cursor: a single document (--key) is no place to go on from";
+      }
       options->snapshot.server.token.claims.scopes = {options->snapshot.topic};
       return TakeUrl("--url", options->snapshot.server.url, &options->snapshot.server.endpoint);
     case Command::kStatus: {

@@ -1,8 +1,12 @@
 #include "http_client.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "auth/strict_json.h"
+#include "exit_code.h"
+#include "stop.h"
 
 namespace oasync::terminal {
 namespace {
@@ -58,10 +62,10 @@ HttpOutcome HttpClient::Send(const HttpRequest& request) const {
       case HttpResponseReader::State::kMore:
         break;
       case HttpResponseReader::State::kBad:
-        return Failed(NetFault::kClosed, at_end ? "the connection was closed before the whole answer was there"
-                                                : "what answers does not speak HTTP");
+        return at_end ? Failed(NetFault::kClosed, "the connection was closed before the whole answer was there")
+                      : Failed(NetFault::kNonsense, "what answers does not speak HTTP");
       case HttpResponseReader::State::kTooLarge:
-        return Failed(NetFault::kClosed, "the answer is too large");
+        return Failed(NetFault::kNonsense, "the answer is too large");
     }
   }
 }
@@ -70,6 +74,18 @@ HttpOutcome HttpClient::Get(const std::string& path, const std::string& token) c
   HttpRequest request;
   request.path = path;
   return Send(request.Bearer(token));
+}
+
+int ExitCodeOf(const HttpOutcome& outcome) {
+  if (outcome.fault == NetFault::kStopped) return kExitSignal + StopSignal();
+  if (!outcome.response) {
+    const bool answered = outcome.fault == NetFault::kClosed || outcome.fault == NetFault::kNonsense;
+    return answered ? kExitBadAnswer : kExitCannotConnect;
+  }
+  const int status = outcome.response->status;
+  const std::array<int, 5> refusals = {401, 403, 404, 409, 422};
+  if (std::count(refusals.begin(), refusals.end(), status) > 0) return kExitRefused;
+  return status == 429 || status >= 500 ? kExitCannotConnect : kExitBadAnswer;
 }
 
 std::string ErrorReason(const HttpResponse& response) {

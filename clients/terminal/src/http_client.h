@@ -47,6 +47,8 @@ class HttpClient {
   const int timeout_ms_;
 };
 
+// The exit code that goes with an answer that is no success, or with none.
+int ExitCodeOf(const HttpOutcome& outcome);
 // What an answer that is no success says: "401 unauthorized: token_expired". Understands the server's error bodies.
 std::string DescribeError(const HttpResponse& response);
 // The "reason" of an error body (or its code, if it has no reason); empty when it is none.

@@ -14,7 +14,7 @@ struct ssl_st;
 
 namespace oasync::terminal {
 
-enum class NetFault : uint8_t { kNone, kCannotConnect, kTls, kTimeout, kClosed, kStopped };
+enum class NetFault : uint8_t { kNone, kCannotConnect, kTls, kTimeout, kClosed, kStopped, kNonsense };
 
 // One thread's. Not to be used after a fault.
 class NetStream {

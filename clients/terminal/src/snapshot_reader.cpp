@@ -7,7 +7,6 @@
 #include <array>
 #include <charconv>
 
-#include "auth/strict_json.h"
 #include "base/base64.h"
 #include "base/percent.h"
 #include "json_slice.h"
@@ -60,16 +59,9 @@ int RetryAfterSeconds(const HttpResponse& response) {
 
 }  // namespace
 
-int ExitCodeOf(const HttpOutcome& outcome) {
-  if (outcome.fault == NetFault::kStopped) return kExitSignal + StopSignal();
-  if (!outcome.response) return outcome.fault == NetFault::kClosed ? kExitBadAnswer : kExitCannotConnect;
-  const int status = outcome.response->status;
-  if (status == 401 || status == 403 || status == 404 || status == 409) return kExitRefused;
-  return status == 429 || status >= 500 ? kExitCannotConnect : kExitBadAnswer;
-}
-
 std::optional<SnapshotPage> ParseSnapshotPage(const std::string& body, std::string* next, std::string* error) {
-  const Json json = ParseStrictJson(body);
+  // Not strictly: documents may be nested as deeply as they like.
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   SnapshotPage page;
   const auto epoch = ReadInteger(Member(json, "epoch"));
   const auto watermark = ReadInteger(Member(json, "watermark"));
@@ -104,7 +96,7 @@ RequestResult SnapshotReader::Ask(const std::string& path, HttpResponse* respons
   std::string last_token;
   for (int attempt = 1;; ++attempt) {
     const TokenResult token = tokens_.Get();
-    if (token.token.empty()) return {token.refused ? kExitRefused : kExitUsage, token.error};
+    if (token.token.empty()) return {token.exit_code, token.error, false, token.exit_code == kExitCannotConnect};
     HttpOutcome outcome = http_.Get(path, token.token);
     if (outcome.Is(200) || outcome.Is(404)) {
       *response = std::move(*outcome.response);
@@ -116,7 +108,9 @@ RequestResult SnapshotReader::Ask(const std::string& path, HttpResponse* respons
     const bool renewed = outcome.Is(401) && tokens_.renews() && token.token != last_token;
     if (attempt >= kMaxAttempts || !(later || renewed) || StopSignal() != 0) {
       if (outcome.Is(410)) *response = std::move(*outcome.response);
-      return {ExitCodeOf(outcome), error, outcome.Is(409)};
+      const bool is_lost = later || outcome.fault == NetFault::kClosed || outcome.fault == NetFault::kTimeout ||
+                           outcome.fault == NetFault::kCannotConnect;
+      return {ExitCodeOf(outcome), error, outcome.Is(409), is_lost};
     }
     last_token = token.token;
     if (later) PauseFor(RetryAfterSeconds(*outcome.response));

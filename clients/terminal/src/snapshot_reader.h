@@ -25,6 +25,7 @@ struct RequestResult {
   int exit_code = kExitOk;
   std::string error;
   bool no_source = false;  // the topic has no documents: 409
+  bool is_lost = false;    // the server is gone or takes nobody: later may be better
 };
 
 class SnapshotReader {
@@ -47,8 +48,5 @@ class SnapshotReader {
 
 // The page in an answer's body; nothing, and *error, when it is none. `next` is where its page token goes.
 std::optional<SnapshotPage> ParseSnapshotPage(const std::string& body, std::string* next, std::string* error);
-
-// The exit code that goes with an answer that is no success, or with none.
-int ExitCodeOf(const HttpOutcome& outcome);
 
 }  // namespace oasync::terminal

@@ -92,7 +92,7 @@ class Status {
     const TokenResult token = tokens_.Get();
     if (token.token.empty()) {
       look->heads_error = token.error;
-      return Note(kExitUsage);
+      return Note(token.exit_code);
     }
     std::string path = "/api/sync/heads";
     for (const std::string& topic : options_.topics) {

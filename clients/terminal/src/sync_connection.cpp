@@ -62,11 +62,11 @@ void SyncConnection::Start(const std::string& token) {
 }
 
 SyncEvent SyncConnection::Next(int timeout_ms) {
-  if (auto lost = KeepAlive()) return std::move(*lost);
+  KeepAlive();
   const WebSocketEvent event = socket_.Next(timeout_ms);
   switch (event.kind) {
     case WebSocketEvent::Kind::kNothing:
-      return {};
+      return JudgeSilence();
     case WebSocketEvent::Kind::kOpen: {
       last_heard_ms_ = NowMs();
       Json params = {{"client", "oa-sync"}, {"encoding", "proto"}};
@@ -93,17 +93,18 @@ SyncEvent SyncConnection::Next(int timeout_ms) {
                                 (event.reason.empty() ? "" : " " + event.reason));
 }
 
-// The server pushes heartbeats; a connection that says nothing for several of them is none any more.
-std::optional<SyncEvent> SyncConnection::KeepAlive() {
+void SyncConnection::KeepAlive() {
   const int64_t now = NowMs();
-  if (now - last_heard_ms_ > silence_ms_) {
-    return Event(Kind::kLost, "nothing was heard of the server for " + std::to_string(silence_ms_ / 1000) + " s");
-  }
-  if (now >= next_beat_ms_) {
-    next_beat_ms_ = now + kBeatMs;
-    socket_.Send(EncodeHeartbeat(next_ref_++));
-  }
-  return std::nullopt;
+  if (now < next_beat_ms_) return;
+  next_beat_ms_ = now + kBeatMs;
+  socket_.Send(EncodeHeartbeat(next_ref_++));
+}
+
+// The server pushes heartbeats; a connection that says nothing for several of them is none any more. Judged when there
+// is nothing to read: who did not read for as long, because nobody took the output, has no silence to complain about.
+SyncEvent SyncConnection::JudgeSilence() const {
+  if (NowMs() - last_heard_ms_ <= silence_ms_) return {};
+  return Event(Kind::kLost, "nothing was heard of the server for " + std::to_string(silence_ms_ / 1000) + " s");
 }
 
 void SyncConnection::Ask(Request what, const char* event, const Json& payload) {

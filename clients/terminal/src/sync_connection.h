@@ -74,7 +74,8 @@ class SyncConnection {
   SyncEvent OnRefusal(const Json& error);
   SyncEvent OnFailure(const WebSocketEvent& failure);
   SyncEvent ExplainRefusal(int status) const;
-  std::optional<SyncEvent> KeepAlive();
+  void KeepAlive();
+  SyncEvent JudgeSilence() const;
 
   const Endpoint endpoint_;
   const TlsOptions tls_;

@@ -100,7 +100,7 @@ bool Tail::StartAtHeads(const std::vector<std::string>& topics) {
   std::string path = "/api/sync/heads";
   for (const std::string& topic : topics) path += (&topic == &topics[0] ? "?topic=" : "&topic=") + PercentEncode(topic);
   const TokenResult token = tokens_.Get();
-  if (token.token.empty()) return End(token.refused ? kExitRefused : kExitUsage, token.error) != Next::kEnd;
+  if (token.token.empty()) return End(token.exit_code, token.error) != Next::kEnd;
   const ServerOptions& server = options_.server;
   const HttpOutcome outcome = HttpClient(server.endpoint, server.tls, server.timeout_ms).Get(path, token.token);
   if (!outcome.Is(200)) {
@@ -123,13 +123,18 @@ bool Tail::StartAtHeads(const std::vector<std::string>& topics) {
 
 // Begins a connection with a token of now; false at the end.
 bool Tail::Connect() {
-  if (StopSignal() != 0) return End(kExitSignal + StopSignal()) != Next::kEnd;
-  const TokenResult token = tokens_.Get();
-  if (token.token.empty()) {
-    // A fan-out that makes no tokens for the moment may be back in another: as with any lost connection.
-    if (was_joined_ && !token.refused && !options_.server.token.key_file.empty())
-      return WaitToReconnect(token.error) && Connect();
-    return End(token.refused ? kExitRefused : kExitUsage, token.error) != Next::kEnd;
+  TokenResult token;
+  for (;;) {
+    if (StopSignal() != 0) return End(kExitSignal + StopSignal()) != Next::kEnd;
+    token = tokens_.Get();
+    if (!token.token.empty()) break;
+    if (StopSignal() != 0) continue;
+    // A fan-out that makes no tokens for the moment, or a file that is being written, may be better in another: as with
+    // any lost connection.
+    if (!was_joined_ || !tokens_.renews() || token.exit_code == kExitRefused) {
+      return End(token.exit_code, token.error) != Next::kEnd;
+    }
+    if (!WaitToReconnect(token.error)) return false;
   }
   token_ = token.token;
   LookAtToken();
@@ -173,6 +178,8 @@ Tail::Next Tail::Serve() {
     if (output_.ReaderIsGone()) return End(kExitOk);
     if (!is_joined_) continue;
     const bool at_targets = follower_.AtTargets();
+    // With nothing to come. A join alone is no success: what cannot be taken may come right behind it, every time.
+    if (follower_.Behind() == 0) backoff_.Succeeded();
     if (!options_.follow && at_targets) return End(kExitOk);
     if (!options_.follow && event.kind == Kind::kNothing) connection_->AskHeartbeat();
     if (at_targets && !was_live_) notices_.Mention("up to date");
@@ -191,7 +198,6 @@ Tail::Next Tail::OnEvent(SyncEvent* event) {
                        " events behind");
       if (was_joined_ && backoff_.failures() > 0) notices_.Say("connected again");
       was_joined_ = true;
-      backoff_.Succeeded();
       NoteBeginnings();
       return Next::kGoOn;
     case Kind::kBatch:
@@ -290,6 +296,7 @@ Tail::Next Tail::PrintUpdates(const UpdateBatch& batch, int first) {
   }
   if (const Next next = Flush(); next != Next::kGoOn) return next;
   follower_.Advance(topic, through);
+  backoff_.Succeeded();
   if (!options_.cursor_file.empty()) cursor_file_.Set(topic, *follower_.topics().at(topic).cursor);
   return is_last ? End(kExitOk) : Next::kGoOn;
 }
@@ -333,6 +340,7 @@ Tail::Next Tail::OnStale(const Json& stale) {
   }
   notices_.Say("the cursor cannot be resumed (" + text + "): beginning anew");
   connection_->Close();
+  was_joined_ = true;  // but for the cursor: this server is one, and takes the token
   const Json& plan = Member(Member(stale, "snapshot_plan"), "topics");
   for (const Json& topic : Member(stale, "stale_topics")) {
     const auto planned = std::find_if(plan.begin(), plan.end(), [&topic](const Json& one) {
@@ -340,35 +348,35 @@ Tail::Next Tail::OnStale(const Json& stale) {
     });
     Json one = topic;
     if (planned != plan.end()) one["snapshot"] = Member(*planned, "snapshot");
-    if (!Resync(one)) return Next::kEnd;
+    if (const Next next = Resync(one); next != Next::kGoOn) return next;
   }
   return Next::kReconnect;
 }
 
-bool Tail::Resync(const Json& stale) {
+Tail::Next Tail::Resync(const Json& stale) {
   const std::string topic = TextMember(stale, "topic");
   const std::string reason = TextMember(stale, "reason");
-  if (follower_.topics().count(topic) == 0) return true;
+  if (follower_.topics().count(topic) == 0) return Next::kGoOn;
   const Json& snapshot = Member(stale, "snapshot");
   if (TextMember(snapshot, "source") == "journal") return Restart(topic, reason, snapshot);
   bool no_source = false;
-  if (!ResyncFromDocuments(topic, reason, &no_source)) return false;
+  const Next next = ResyncFromDocuments(topic, reason, &no_source);
   // A topic without documents: all that is still kept of it has to do.
-  return !no_source || Restart(topic, reason, snapshot);
+  return no_source ? Restart(topic, reason, snapshot) : next;
 }
 
 // From an earlier place in the journal that brings everything there is.
-bool Tail::Restart(const std::string& topic, const std::string& reason, const Json& snapshot) {
+Tail::Next Tail::Restart(const std::string& topic, const std::string& reason, const Json& snapshot) {
   const auto watermark = ReadInteger(Member(snapshot, "resume_after"));
   const auto epoch = ReadInteger(Member(snapshot, "epoch"));
   std::optional<Cursor> cursor;
   if (watermark) cursor = Cursor{epoch.value_or(0), *watermark};
   follower_.Restart(topic, cursor);
   output_.Add(format_.Resync(topic, reason, cursor.value_or(Cursor{})));
-  return Flush() == Next::kGoOn;
+  return Flush();
 }
 
-bool Tail::ResyncFromDocuments(const std::string& topic, const std::string& reason, bool* no_source) {
+Tail::Next Tail::ResyncFromDocuments(const std::string& topic, const std::string& reason, bool* no_source) {
   const ServerOptions& server = options_.server;
   const SnapshotReader reader(HttpClient(server.endpoint, server.tls, server.timeout_ms), tokens_);
   Cursor cursor;
@@ -381,14 +389,18 @@ bool Tail::ResyncFromDocuments(const std::string& topic, const std::string& reas
     return !stopped;
   });
   // Not all of it was printed: the place stays where it was.
-  if (stopped) return false;
-  if (StopSignal() != 0) return End(kExitSignal + StopSignal()) != Next::kEnd;
+  if (stopped) return Next::kEnd;
+  if (StopSignal() != 0) return End(kExitSignal + StopSignal());
   *no_source = result.no_source;
-  if (*no_source) return true;
-  if (!result.error.empty()) return End(result.exit_code, result.error) != Next::kEnd;
+  if (*no_source) return Next::kGoOn;
+  if (result.is_lost) {
+    --resyncs_in_a_row_;  // the server goes away, which says nothing about the new beginning
+    return WaitToReconnect(result.error) ? Next::kReconnect : Next::kEnd;
+  }
+  if (!result.error.empty()) return End(result.exit_code, result.error);
   follower_.Restart(topic, cursor);
   if (!options_.cursor_file.empty()) cursor_file_.Set(topic, cursor);
-  return SaveCursors(true) == Next::kGoOn;
+  return SaveCursors(true);
 }
 
 Tail::Next Tail::OnEndOfConnection(const SyncEvent& event) {
@@ -413,11 +425,16 @@ Tail::Next Tail::OnEndOfConnection(const SyncEvent& event) {
   return WaitToReconnect(event.text) ? Next::kReconnect : Next::kEnd;
 }
 
-// Another token may be there by now; the same one is refused again.
+// Another token may be there by now; the same one is refused again. Of a source that makes them every one is another:
+// when none was ever accepted, none will be. A file may have been replaced since it was read.
 Tail::Next Tail::OnUnauthorized(const SyncEvent& event) {
-  const TokenResult token = tokens_.Get();
-  const bool is_new = tokens_.renews() && !token.token.empty() && token.token != token_;
-  if (!is_new || backoff_.failures() >= options_.retries) {
+  bool again = tokens_.renews();
+  if (!was_joined_) again = !options_.server.token.token_file.empty() && backoff_.failures() == 0;
+  if (again) {
+    const TokenResult token = tokens_.Get();
+    again = token.token.empty() ? was_joined_ && token.exit_code != kExitRefused : token.token != token_;
+  }
+  if (!again || backoff_.failures() >= options_.retries) {
     return End(kExitRefused, options_.server.endpoint.Authority() + ": the token is not accepted: " + event.text);
   }
   return WaitToReconnect("the token is not accepted: " + event.text) ? Next::kReconnect : Next::kEnd;

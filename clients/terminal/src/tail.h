@@ -41,9 +41,9 @@ class Tail {
   Next OnBatch(const UpdateBatch& batch);
   Next PrintUpdates(const UpdateBatch& batch, int first);
   Next OnStale(const Json& stale);
-  bool Resync(const Json& topic);
-  bool ResyncFromDocuments(const std::string& topic, const std::string& reason, bool* no_source);
-  bool Restart(const std::string& topic, const std::string& reason, const Json& snapshot);
+  Next Resync(const Json& topic);
+  Next ResyncFromDocuments(const std::string& topic, const std::string& reason, bool* no_source);
+  Next Restart(const std::string& topic, const std::string& reason, const Json& snapshot);
   Next OnEndOfConnection(const SyncEvent& event);
   Next OnUnauthorized(const SyncEvent& event);
   void NoteBeginnings();

@@ -16,7 +16,7 @@ int RunToken(const CommonOptions& common, const TokenCommandOptions& options) {
   const TokenResult result = server.token.keyring_file.empty() ? tokens.Ask() : tokens.Get();
   if (result.token.empty()) {
     SayError(result.error);
-    return result.refused ? kExitRefused : kExitUsage;
+    return result.exit_code;
   }
   Output output(STDOUT_FILENO);
   std::string about = result.about.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

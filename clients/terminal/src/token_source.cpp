@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 16384;
 
-TokenResult Failed(std::string error, bool refused = false) { return {{}, std::move(error), refused, {}}; }
+TokenResult Failed(std::string error, int exit_code = kExitUsage) { return {{}, std::move(error), exit_code, {}}; }
 
 std::string Trimmed(const std::string& text) {
   const char* space = " \t\r\n";
@@ -103,7 +103,7 @@ TokenResult TokenSource::Mint() const {
   if (!issued) return Failed("--keyring: no token could be signed");
   return {issued->token,
           {},
-          false,
+          kExitOk,
           {{"token", issued->token},
            {"token_type", "Bearer"},
            {"kid", issued->kid},
@@ -131,14 +131,19 @@ TokenResult TokenSource::Ask() const {
   request.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   request.Bearer(key);
   const HttpOutcome outcome = http_.Send(request);
-  if (!outcome.response) return Failed("asking " + http_.endpoint().HttpUrl() + " for a token: " + outcome.error);
+  if (!outcome.response) {
+    return Failed("asking " + http_.endpoint().HttpUrl() + " for a token: " + outcome.error, ExitCodeOf(outcome));
+  }
   if (!outcome.Is(200)) {
-    return Failed("no token from " + http_.endpoint().HttpUrl() + ": " + DescribeError(*outcome.response), true);
+    return Failed("no token from " + http_.endpoint().HttpUrl() + ": " + DescribeError(*outcome.response),
+                  ExitCodeOf(outcome));
   }
   const Json data = Member(ParseStrictJson(outcome.response->body), "data");
   const std::string token = TextMember(data, "token");
-  if (token.empty() || !IsHeaderSafe(token)) return Failed("the answer to POST /api/sync/token has no token");
-  return {token, {}, false, data};
+  if (token.empty() || !IsHeaderSafe(token)) {
+    return Failed("the answer to POST /api/sync/token has no token", kExitBadAnswer);
+  }
+  return {token, {}, kExitOk, data};
 }
 
 }  // namespace oasync::terminal

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "exit_code.h"
 #include "http_client.h"
 
 namespace oasync::terminal {
@@ -36,10 +37,10 @@ struct TokenOptions {
 };
 
 struct TokenResult {
-  std::string token;     // empty when there is none
-  std::string error;     // why
-  bool refused = false;  // by a server: else the fault is here
-  nlohmann::json about;  // what the server said of it, or the like
+  std::string token;           // empty when there is none
+  std::string error;           // why
+  int exit_code = kExitUsage;  // without a token: kExitRefused by a server, others of a server, else the fault is here
+  nlohmann::json about;        // what the server said of it, or the like
 };
 
 class TokenSource {
