@@ -50,15 +50,15 @@ class FakeDatabase final : public Database {
 // Answers at once. Nobody may come here without the key.
 class FakeOperatorDatabase final : public OperatorDatabase {
  public:
-  void ReadOverview(DocumentCallback done) override { Answer("{}", std::move(done)); }
+  void ReadOverview(DocumentCallback done) override { Answer("{}", done); }
   void ReadTopics(TopicsQuestion question, DocumentCallback done) override {
     PROMISE(question.max_topics >= 1 && question.max_topics <= AdminLimits().topics);
-    Answer(R"({"topics":[{"topic":"t"}]})", std::move(done));
+    Answer(R"({"topics":[{"topic":"t"}]})", done);
   }
   void ReadEvents(EventsQuestion question, DocumentCallback done) override {
     PROMISE(question.max_events >= 1 && question.max_events <= AdminLimits().events);
     PROMISE(IsValidTopic(question.topic) && (!question.doc_key || IsValidUtf8(*question.doc_key)));
-    Answer(R"({"events":[]})", std::move(done));
+    Answer(R"({"events":[]})", done);
   }
   int asked = 0;
 
