@@ -8,7 +8,7 @@ import zlib from 'node:zlib';
 import { RawSocket, RawTcp, Stand, clientFrame, upgradeRequest, waitFor } from '../harness/index.mjs';
 import { Authority } from '../harness/certificates.mjs';
 
-const stand = await Stand.create({ flags: { deflate: 'on', 'max-frame-bytes': 65536 } });
+const stand = await Stand.create({ flags: { deflate: 'on', 'max-frame-bytes': 65536, loops: 1 } });
 const { fanout } = stand;
 const path = () => `/socket/websocket?vsn=2.0.0&token=${fanout.token(['*'])}`;
 const compressible = 'a sentence that comes again and again; '.repeat(100);
@@ -61,15 +61,18 @@ test('what is offered and what is granted', async () => {
 });
 
 test('a batch is compressed once for all, and is what was written', async () => {
-  const clients = [stand.client({ topics: ['deflate.live'] }), stand.client({ topics: ['deflate.live'] }),
-    stand.client({ topics: ['deflate.live'], encoding: 'proto' })];
+  const clients = Array.from({ length: 12 }, (_, i) =>
+    stand.client({ topics: ['deflate.live'], encoding: i < 10 ? 'json' : 'proto' }));
   for (const client of clients) await client.connect();
   const before = await fanout.metric('oa_sync_batches_deflated_total');
   await stand.insert('deflate.live', 20, { body: compressible });
   for (const client of clients) await client.reach('deflate.live', 20);
   // Every payload's hash has been compared by the client.
   const made = await fanout.metric('oa_sync_batches_deflated_total') - before;
-  assert.ok(made >= 2 && made <= 40, `${made} compressed batches of 20 events in two encodings for three clients`);
+  // Into how many batches 20 events go is for the clock to say. What is shared is shared within an event loop; this
+  // server has one.
+  const got = clients.reduce((sum, client) => sum + client.batches.length, 0);
+  assert.ok(made >= 2 && made <= got / 3, `${made} batches were compressed, ${got} were received by 12 clients in two encodings`);
   const [into, out] = [await fanout.metric('oa_sync_deflate_input_bytes_total'), await fanout.metric('oa_sync_deflate_output_bytes_total')];
   assert.ok(out < into / 5, `${into} bytes became ${out}`);
   assert.ok(await fanout.metric('oa_sync_deflate_seconds_total') > 0);
