@@ -1,7 +1,7 @@
 # OA Sync: one Makefile for everything. `make help` explains the targets.
 #
 # The version is stated here and nowhere else by hand; `make lint` checks every other place against it.
-VERSION := 0.4.0
+VERSION := 0.5.0
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
