@@ -2,7 +2,7 @@
 // dies in the middle of a cycle.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { Cluster, waitFor } from '../harness/index.mjs';
+import { Cluster, waitFor, within } from '../harness/index.mjs';
 import { age, pastPartition } from '../harness/past.mjs';
 
 const cluster = await Cluster.create({ settings: { 'oa_sync.retention_interval': 0, 'oa_sync.checkpoint_interval': '1s' } });
@@ -19,30 +19,30 @@ const ready = async () => await waitFor(async () => (await query(`SELECT recover
 await emit('first', 1);
 await ready();
 
-test('writers and readers wait for nobody while partitions are dropped', async () => {
+test('writers and readers wait for nobody while partitions are dropped', async (t) => {
   await query(`SELECT runtime.sync_set_policy('busy:*', horizon => '2 days')`);
   const topics = ['busy:1', 'busy:2', 'busy:3'];
   let running = true;
-  let slowest = 0;
   let written = 0;
   /** @type {Record<string, number>} */
   const read = {};
   let stale = 0;
-  const timed = async (/** @type {() => Promise<unknown>} */ work) => {
-    const start = performance.now();
-    await work();
-    slowest = Math.max(slowest, performance.now() - start);
+  // Whoever waits for a lock that long fails: a drop holds its own for the moment of its commit.
+  const connect = async () => {
+    const client = await cluster.connect('test');
+    await client.query(`SET lock_timeout = '5s'`);
+    return client;
   };
   const writer = async (/** @type {string} */ topic) => {
-    const client = await cluster.connect('test');
+    const client = await connect();
     while (running) {
-      await timed(async () => await client.query(`SELECT runtime.sync_emit($1, 'k', 1, '{"n":1}')`, [topic]));
+      await client.query(`SELECT runtime.sync_emit($1, 'k', 1, '{"n":1}')`, [topic]);
       written++;
     }
     await client.end();
   };
   const reader = async (/** @type {string} */ topic) => {
-    const client = await cluster.connect('test');
+    const client = await connect();
     let cursor = 0;
     read[topic] = 0;
     while (running) {
@@ -86,7 +86,7 @@ test('writers and readers wait for nobody while partitions are dropped', async (
   await Promise.all(all);
   assert.equal(dropped, 12);
   assert.ok(written > 100 && Object.values(read).every((n) => n > 100), `${written} written, read ${JSON.stringify(read)}`);
-  assert.ok(slowest < 1000, `nobody waits: ${slowest} ms (skipped ${skipped}, stale ${stale})`);
+  t.diagnostic(`${written} written, ${dropped} partitions dropped, ${skipped} attempts put off, ${stale} stale readers`);
   for (const { topic, head, floor, oldest } of await query(`SELECT * FROM runtime.sync_topics WHERE topic LIKE 'busy:%'`)) {
     assert.equal(oldest, floor + 1, topic);
     const [{ n }] = await query('SELECT count(*) AS n FROM runtime.sync_stream_events WHERE topic = $1', [topic]);
@@ -106,13 +106,13 @@ test('a long snapshot of the journal delays retention, and retention delays nobo
   const done = await retain();
   assert.equal(done.partitions_dropped, 0);
   assert.ok(done.skipped >= 1);
-  assert.ok(done.duration_ms < 5000);
-  const start = performance.now();
-  await emit(topic, 1);
-  await query(`SELECT * FROM runtime.sync_replay($1, 90)`, [topic]);
-  // Partitions of the time ahead are not made now either, and nobody queues behind the attempt.
-  await query(`SELECT runtime.sync_maintain_partitions()`);
-  assert.ok(performance.now() - start < 1000);
+  // Whoever queued behind the attempt would wait for as long as the dump is open.
+  await within((async () => {
+    await emit(topic, 1);
+    await query(`SELECT * FROM runtime.sync_replay($1, 90)`, [topic]);
+    // Partitions of the time ahead are not made now either.
+    await query(`SELECT runtime.sync_maintain_partitions()`);
+  })(), 30_000, 'nobody waits for the dump');
   assert.equal((await dump.query(`SELECT count(*) AS n FROM ${name}`)).rows[0].n, 90, 'it sees what it saw');
   await dump.query('COMMIT');
   await dump.end();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Stand, pause, waitFor } from '../harness/index.mjs';
 
-const stand = await Stand.create({ flags: { 'heartbeat-interval-ms': 300, 'client-timeout-ms': 1500 } });
+const stand = await Stand.create({ flags: { 'heartbeat-interval-ms': 300, 'client-timeout-ms': 3000 } });
 
 test('the server pushes heartbeats with cursor and head of every topic', async () => {
   await stand.insert('alive.t', 3);
@@ -22,13 +22,13 @@ test('a client that answers nothing at all is closed', async () => {
   const begun = Date.now();
   await raw.closed(15_000);
   const lasted = Date.now() - begun;
-  assert.ok(lasted >= 1000, `closed after only ${lasted} ms`);
+  assert.ok(lasted >= 2000, `closed after only ${lasted} ms`);
 });
 
 test('a Phoenix heartbeat counts as life', async () => {
   const raw = await stand.raw({ autoPong: false });
   await raw.join({ topics: ['alive.heart'] });
-  const end = Date.now() + 4000;
+  const end = Date.now() + 7000;
   while (Date.now() < end) {
     assert.equal((await raw.ask('phoenix', 'heartbeat', {}, null)).status, 'ok');
     // The client's own rhythm, well inside the timeout.
