@@ -18,7 +18,7 @@ test('SIGTERM closes every socket with 1001 and exits 0', async () => {
 });
 
 test('sockets are closed one after the other, each told when to come back', async () => {
-  const fanout = await stand.startFanout({ 'shutdown-spread-ms': 2000, 'reconnect-backoff-base-ms': 300,
+  const fanout = await stand.startFanout({ 'shutdown-spread-ms': 5000, 'reconnect-backoff-base-ms': 300,
     'reconnect-backoff-jitter-ms': 1000 });
   await fanout.ready();
   const sockets = await Promise.all(Array.from({ length: 40 }, () => stand.raw({ fanout })));
