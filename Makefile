@@ -185,7 +185,7 @@ bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and th
 
 ##@ Keeping it tidy
 .PHONY: lint
-lint: deps all sdk unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
+lint: deps all sdk unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links, what the pages show
 	@VERSION=$(VERSION) scripts/lint.sh
 
 .PHONY: format
