@@ -322,7 +322,7 @@ COMMENT ON FUNCTION @extschema@.oa_sync_parity_row_keys(text, bigint, integer) I
 
 CREATE FUNCTION @extschema@.oa_sync_parity_event_keys(topic text, seed bigint, wanted integer, recent boolean) RETURNS SETOF text
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -353,7 +353,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.oa_sync_parity_event_keys(text, bigint, integer, boolean) IS
   'Keys of a topic''s newest events, or of events at random watermarks of what is retained. Called by sync_parity_sample().';
 
-CREATE FUNCTION @extschema@.sync_parity_sample(lane text, seed bigint, OUT topic text, OUT doc_key text) RETURNS SETOF record
+CREATE FUNCTION @extschema@.sync_parity_sample(lane text, seed bigint, samples integer DEFAULT NULL, OUT topic text, OUT doc_key text) RETURNS SETOF record
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -368,9 +368,12 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no lane "%"', lane USING ERRCODE = 'undefined_object';
   END IF;
+  IF samples NOT BETWEEN 1 AND 10000 THEN
+    RAISE EXCEPTION 'samples is %', samples USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It may be from 1 to 10000.';
+  END IF;
   topics := @extschema@.oa_sync_parity_topics(config.topic,
     coalesce((SELECT a.last_topic FROM @extschema@.sync_parity_audits a WHERE a.lane = sync_parity_sample.lane ORDER BY a.finished_at DESC LIMIT 1), ''));
-  share := greatest(1, ceil(config.samples::numeric / greatest(1, cardinality(topics))));
+  share := greatest(1, ceil(coalesce(samples, config.samples)::numeric / greatest(1, cardinality(topics))));
   FOREACH topic IN ARRAY topics LOOP
     SELECT coalesce(array_agg(r.k ORDER BY r.n), '{}') INTO keys FROM (
       SELECT e.k, min(e.n) AS n FROM @extschema@.oa_sync_parity_event_keys(topic, seed, greatest(1, share / 2), true) WITH ORDINALITY AS e(k, n)
@@ -392,10 +395,42 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.sync_parity_sample(text, bigint) IS
-  'The documents that an audit of a lane looks at: about as many as its samples, half of them those that changed last, the others random rows of the published tables, and events at random places of the journal where these are too few; the same seed picks the same of the same. '
+COMMENT ON FUNCTION @extschema@.sync_parity_sample(text, bigint, integer) IS
+  'The documents that an audit of a lane looks at: about as many as its samples (or as `samples` says, from 1 to 10000), half of them those that changed last, the others random rows of the published tables, and events at random places of the journal where these are too few; the same seed picks the same of the same. '
   'Costs about as many blocks and index look-ups as documents, however large tables and journal are. A topic without documents is a row whose doc_key is null. '
-  'ERROR 42704 for a lane that does not exist. For the auditor, see sync_grant_auditor(). Example: SELECT * FROM runtime.sync_parity_sample(''runs'', 42);';
+  'ERROR 42704 for a lane that does not exist, 22023 for samples out of range. For the auditor, see sync_grant_auditor(). Example: SELECT * FROM runtime.sync_parity_sample(''runs'', 42);';
+
+-- The settings keep the planner to the journal's index, newest first; JIT would be taken for what they make a plan cost.
+CREATE FUNCTION @extschema@.oa_sync_parity_tail(
+  topic text, doc_keys text[], versions bigint[], max_searched integer,
+  OUT searched bigint, OUT oldest_at timestamptz, OUT newest jsonb, OUT truncates jsonb, OUT at_versions jsonb
+) RETURNS record
+  LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+  SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+  wanted_topic CONSTANT text COLLATE "C" := topic;
+  wanted_keys CONSTANT text[] COLLATE "C" := doc_keys;
+BEGIN
+  WITH tail AS MATERIALIZED (
+    SELECT j.watermark, j.doc_key, j.op, j.doc_version, j.payload_hash, j.inserted_at FROM @extschema@.sync_stream_events j
+      WHERE j.topic = wanted_topic ORDER BY j.watermark DESC LIMIT max_searched)
+  SELECT (SELECT count(*) FROM tail), (SELECT min(t.inserted_at) FROM tail t),
+         (SELECT coalesce(jsonb_object_agg(n.doc_key, n.newest), '{}') FROM (
+            SELECT t.doc_key, max(t.watermark) AS newest FROM tail t
+              WHERE t.op IN ('upsert', 'delete') AND t.doc_key = ANY (wanted_keys) GROUP BY t.doc_key) n),
+         (SELECT coalesce(jsonb_object_agg(n.doc_key, n.newest), '{}') FROM (
+            SELECT t.doc_key, max(t.watermark) AS newest FROM tail t WHERE t.op = 'truncate' GROUP BY t.doc_key) n),
+         (SELECT coalesce(jsonb_object_agg(n.doc_key, encode(n.payload_hash, 'hex')), '{}') FROM (
+            SELECT DISTINCT ON (t.doc_key) t.doc_key, t.payload_hash
+              FROM unnest(wanted_keys, versions) AS v(key, version) JOIN tail t ON t.doc_key = v.key AND t.doc_version = v.version
+              WHERE t.op = 'upsert' ORDER BY t.doc_key, t.watermark DESC) n)
+    INTO searched, oldest_at, newest, truncates, at_versions;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.oa_sync_parity_tail(text, text[], bigint[], integer) IS
+  'What the newest max_searched events of a topic say of documents: how many events there were and since when, the newest watermark of each key and of each truncate, and the hashes at versions. Called by sync_parity_documents().';
 
 -- Everything in it is read with the one snapshot of the calling query: a document and its newest event belong together.
 CREATE FUNCTION @extschema@.sync_parity_documents(
@@ -404,8 +439,7 @@ CREATE FUNCTION @extschema@.sync_parity_documents(
   OUT journal text, OUT watermark bigint, OUT epoch bigint, OUT op text, OUT event_version bigint, OUT event_hash text,
   OUT changed_s double precision, OUT hash_at_version text
 ) RETURNS SETOF record
-  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -427,21 +461,7 @@ BEGIN
     RAISE EXCEPTION 'a limit is out of range' USING ERRCODE = 'invalid_parameter_value',
       DETAIL = 'At most 10000 doc_keys; max_searched may be from 1 to 1000000.';
   END IF;
-  -- The newest event of each key, and the truncates, in the newest part of the journal.
-  WITH tail AS MATERIALIZED (
-    SELECT j.watermark, j.doc_key, j.op, j.doc_version, j.payload_hash, j.inserted_at FROM @extschema@.sync_stream_events j
-      WHERE j.topic = wanted_topic ORDER BY j.watermark DESC LIMIT max_searched)
-  SELECT (SELECT count(*) FROM tail) AS searched, (SELECT min(t.inserted_at) FROM tail t) AS oldest_at,
-         (SELECT coalesce(jsonb_object_agg(n.doc_key, n.newest), '{}') FROM (
-            SELECT t.doc_key, max(t.watermark) AS newest FROM tail t
-              WHERE t.op IN ('upsert', 'delete') AND t.doc_key = ANY (wanted_keys) GROUP BY t.doc_key) n) AS newest,
-         (SELECT coalesce(jsonb_object_agg(n.doc_key, n.newest), '{}') FROM (
-            SELECT t.doc_key, max(t.watermark) AS newest FROM tail t WHERE t.op = 'truncate' GROUP BY t.doc_key) n) AS truncates,
-         (SELECT coalesce(jsonb_object_agg(n.doc_key, encode(n.payload_hash, 'hex')), '{}') FROM (
-            SELECT DISTINCT ON (t.doc_key) t.doc_key, t.payload_hash
-              FROM unnest(wanted_keys, versions) AS v(key, version) JOIN tail t ON t.doc_key = v.key AND t.doc_version = v.version
-              WHERE t.op = 'upsert' ORDER BY t.doc_key, t.watermark DESC) n) AS at_versions
-    INTO found;
+  SELECT * INTO found FROM @extschema@.oa_sync_parity_tail(topic, doc_keys, versions, max_searched);
   SELECT coalesce(max(s.floor), 0) INTO floor_of FROM @extschema@.sync_topic_sequences s WHERE s.topic = wanted_topic;
   is_versioned := NOT EXISTS (SELECT FROM @extschema@.sync_publications p
                                 WHERE p.doc_version IS NULL AND topic LIKE @extschema@.oa_sync_parity_pattern(p.topic));
@@ -760,7 +780,8 @@ REVOKE ALL ON FUNCTION
   @extschema@.oa_sync_parity_topics(text, text),
   @extschema@.oa_sync_parity_row_keys(text, bigint, integer),
   @extschema@.oa_sync_parity_event_keys(text, bigint, integer, boolean),
-  @extschema@.sync_parity_sample(text, bigint),
+  @extschema@.sync_parity_sample(text, bigint, integer),
+  @extschema@.oa_sync_parity_tail(text, text[], bigint[], integer),
   @extschema@.sync_parity_documents(text, text[], bigint[], integer),
   @extschema@.sync_parity_projections(text, bigint, integer),
   @extschema@.sync_parity_checkpoint_sample(regclass, text, bigint, integer),
