@@ -92,11 +92,15 @@ class Drill {
     record.fact('times', `${size.soakMs / 1000} s for the hours of each mode; parity gate over ${size.window}`);
     await system.until(() => system.users.every((user) => user.lane.shown === 'earlier'), 'every user is shown the earlier lane');
     record.note(`every lane is off and shows the earlier lane, asked every ${size.pollMs} ms`);
-    await system.until(async () => (await oaSync(['status', '--admin-url', system.fanout.adminUrl(), '--key-file', system.keyFile])).code === 0, 'the fan-out is ready');
-    const doctor = await oaSync(['doctor', '--database', system.conninfo, '--admin-url', system.fanout.adminUrl(), '--key-file', system.keyFile, '--json']);
-    const problems = JSON.parse(doctor.stdout).results.filter((/** @type {any} */ one) => one.verdict === 'problem');
-    record.command(`oa-sync doctor: ${problems.length} problems, exit code ${doctor.code}`);
-    if (problems.length > 0) throw new Error(`doctor finds: ${JSON.stringify(problems)}`);
+    // What just started may need a moment: the worker its first pass, the fan-out its slot.
+    const doctor = ['doctor', '--database', system.conninfo, '--admin-url', system.fanout.adminUrl(), '--key-file', system.keyFile, '--json'];
+    /** @type {any[]} */
+    let problems = [];
+    await system.until(async () => {
+      problems = JSON.parse((await oaSync(doctor)).stdout).results.filter((/** @type {any} */ one) => one.verdict === 'problem');
+      return problems.length === 0;
+    }, () => `doctor finds no problem; it finds ${JSON.stringify(problems)}`);
+    record.command(`oa-sync doctor: ${problems.length} problems`);
     const { rows } = await system.db.query('SELECT relation FROM runtime.sync_publications_status WHERE problem IS NOT NULL');
     record.command(`sync_publications_status: ${rows.length} with a problem`);
     if (rows.length > 0) throw new Error('a publication has a problem');

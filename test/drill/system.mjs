@@ -152,7 +152,7 @@ export class System {
     }
   }
 
-  /** @param {() => boolean | Promise<boolean>} condition @param {string} what @param {number} [timeoutMs] */
+  /** @param {() => boolean | Promise<boolean>} condition @param {string | (() => string)} what @param {number} [timeoutMs] */
   async until(condition, what, timeoutMs = 60_000) {
     await waitFor(async () => {
       this.assertAuditor();
