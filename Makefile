@@ -170,6 +170,14 @@ soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build
 	$(MAKE) --no-print-directory asan-build
 	scripts/fuzz.sh $(SOAK_FUZZ_SECONDS)
 
+.PHONY: drill
+drill: deps all install sdk $(PROTO_ES) ## play the cutover runbook on the demo system, some minutes; REPORT=docs keeps its report in docs/sync/status
+	@node test/drill/run.mjs $(if $(REPORT),--report $(REPORT))
+
+.PHONY: check-drill
+check-drill: sdk $(PROTO_ES) ## the drill in its short form, and one whose gates are blind, which has to fail
+	timeout 600 node --test --test-reporter=spec test/drill/drill.test.mjs
+
 .PHONY: bench
 bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and the raw results (BENCH_ARGS='--help')
 	@scripts/deps.sh bench
@@ -177,7 +185,7 @@ bench: deps all install $(PROTO_ES) ## measure; writes docs/benchmarks.md and th
 
 ##@ Keeping it tidy
 .PHONY: lint
-lint: deps all sdk unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links
+lint: deps all sdk unit-tests $(PROTO_ES) ## formatting, clang-tidy, cppcheck, types, proto, versions, links, what the pages show
 	@VERSION=$(VERSION) scripts/lint.sh
 
 .PHONY: format

@@ -59,8 +59,12 @@ links() {
   node scripts/check_links.mjs
 }
 
+docs() {
+  node scripts/check_docs.mjs
+}
+
 failed=()
-for check in "${@:-format versions links proto breaking shell types cppcheck_ tidy}"; do
+for check in "${@:-format versions links docs proto breaking shell types cppcheck_ tidy}"; do
   for name in $check; do
     start=$SECONDS
     if output=$("$name" 2>&1); then

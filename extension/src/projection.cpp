@@ -9,6 +9,7 @@
 #include "pg.h"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -16,6 +17,7 @@ extern "C" {
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -198,9 +200,9 @@ void CheckOwner(const TablePublication* pub) {
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(pub->root))));
 }
 
-// Fetches a row by its place into a slot of its own; null when no present row is there.
-TupleTableSlot* FetchRow(Relation rel, ItemPointer tid) {
-  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+// Fetches a row by its place into a slot of its own; null when the snapshot shows no row there.
+TupleTableSlot* FetchRow(Relation rel, ItemPointer tid, Snapshot seen) {
+  Snapshot snapshot = RegisterSnapshot(seen);
   TupleTableSlot* slot = table_slot_create(rel, nullptr);
   const bool present = table_tuple_fetch_row_version(rel, tid, snapshot, slot);
   if (present) ExecMaterializeSlot(slot);
@@ -217,6 +219,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(oa_sync_project_row);
 PG_FUNCTION_INFO_V1(oa_sync_check_projection);
 PG_FUNCTION_INFO_V1(oa_sync_projected_key);
+PG_FUNCTION_INFO_V1(oa_sync_projected_document);
 PG_FUNCTION_INFO_V1(oa_sync_project_again);
 PG_FUNCTION_INFO_V1(oa_sync_lock_document);
 
@@ -263,7 +266,7 @@ Datum oa_sync_projected_key(PG_FUNCTION_ARGS) {
   TablePublication* pub = FindProjection(rel, PG_GETARG_INT32(0));
   CheckOwner(pub);
   Bytes key;
-  TupleTableSlot* row = FetchRow(rel, reinterpret_cast<ItemPointer>(PG_GETARG_POINTER(2)));
+  TupleTableSlot* row = FetchRow(rel, reinterpret_cast<ItemPointer>(PG_GETARG_POINTER(2)), GetLatestSnapshot());
   if (row != nullptr) {
     RenderDocKey(key, pub, row);
     ExecDropSingleTupleTableSlot(row);
@@ -274,6 +277,47 @@ Datum oa_sync_projected_key(PG_FUNCTION_ARGS) {
   PG_RETURN_TEXT_P(cstring_to_text_with_len(key.data, static_cast<int>(key.len)));
 }
 
+// oa_sync_projected_document(id, tableoid, ctid): the document that a row makes, as the active snapshot shows it and
+// without writing it: its key, the row's version (null: none of its own) and the payload's hash (null: no document).
+// Null when the row is not there.
+Datum oa_sync_projected_document(PG_FUNCTION_ARGS) {
+  TupleDesc desc = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "oa_sync: not a row type");
+  desc = BlessTupleDesc(desc);
+  Relation rel = table_open(PG_GETARG_OID(1), AccessShareLock);
+  const Authority saved = Enter();
+  TablePublication* pub = FindProjection(rel, PG_GETARG_INT32(0));
+  CheckOwner(pub);
+  Bytes key;
+  Datum values[3] = {};
+  bool isnull[3] = {false, true, true};
+  TupleTableSlot* row = FetchRow(rel, reinterpret_cast<ItemPointer>(PG_GETARG_POINTER(2)), GetActiveSnapshot());
+  const bool named = row != nullptr && TryRenderDocKey(key, pub, row);
+  if (named) {
+    ++pub->uses;
+    const int64 version = RowVersion(pub, row);
+    Bytes payload;
+    ActAs(saved, pub->owner);
+    const bool exists = AppendDocument(payload, pub, row);
+    --pub->uses;
+    values[0] = PointerGetDatum(cstring_to_text_with_len(key.data, static_cast<int>(key.len)));
+    values[1] = Int64GetDatum(version);
+    isnull[1] = version == kVersionIsWatermark;
+    if (exists) {
+      auto* hash = static_cast<bytea*>(palloc(VARHDRSZ + kHashBytes));
+      SET_VARSIZE(hash, VARHDRSZ + kHashBytes);
+      HashPayload(payload.view(), reinterpret_cast<uint8*>(VARDATA(hash)));
+      values[2] = PointerGetDatum(hash);
+      isnull[2] = false;
+    }
+  }
+  if (row != nullptr) ExecDropSingleTupleTableSlot(row);
+  Leave(saved);
+  table_close(rel, AccessShareLock);
+  if (!named) PG_RETURN_NULL();
+  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, isnull)));
+}
+
 // oa_sync_project_again(id, tableoid, ctid, wait): projects a row that is there already. Returns what it came to:
 // written, unchanged, stale, deleted, gone (somebody changed the row and projected it), busy (only without wait).
 Datum oa_sync_project_again(PG_FUNCTION_ARGS) {
@@ -282,7 +326,7 @@ Datum oa_sync_project_again(PG_FUNCTION_ARGS) {
   TablePublication* pub = FindProjection(rel, PG_GETARG_INT32(0));
   CheckOwner(pub);
   Result result = Result::kGone;
-  TupleTableSlot* row = FetchRow(rel, reinterpret_cast<ItemPointer>(PG_GETARG_POINTER(2)));
+  TupleTableSlot* row = FetchRow(rel, reinterpret_cast<ItemPointer>(PG_GETARG_POINTER(2)), GetLatestSnapshot());
   if (row != nullptr) {
     ++pub->uses;
     Bytes key;

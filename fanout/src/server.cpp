@@ -14,6 +14,7 @@
 
 #include "admin/access.h"
 #include "admin/overview.h"
+#include "admin/parity_watch.h"
 #include "admin/routes.h"
 #include "admin/views.h"
 #include "auth/authentication.h"
@@ -125,6 +126,17 @@ std::vector<MetricsSources::Extra> RevocationMetrics(const RevocationList& list)
   };
 }
 
+std::vector<MetricsSources::ParityLane> ParityMetrics(const ParityWatch& watch) {
+  std::vector<MetricsSources::ParityLane> lanes;
+  for (const ParityLaneFacts& facts : watch.Lanes()) {
+    MetricsSources::ParityLane& lane = lanes.emplace_back();
+    lane.name = facts.name;
+    lane.audit_age_s = facts.audit_age_s;
+    for (size_t i = 0; i < kParityReasons.size(); ++i) lane.checks.emplace_back(kParityReasons[i], facts.totals[i]);
+  }
+  return lanes;
+}
+
 // Everything that lives as long as the server serves, in the order in which one needs the other.
 class Server {
  public:
@@ -148,6 +160,7 @@ class Server {
   Authentication auth_;
   Router router_;
   PgSource source_;
+  ParityWatch parity_;
   SystemTopics system_topics_;
   Canary canary_;
   PageCache pages_;
@@ -173,6 +186,7 @@ Server::Server(const Config& config)
     : config_(config),
       auth_(AuthOptions(config), clock_, metrics_.shared),
       source_(SourceOptions(config), router_),
+      parity_(source_, clock_),
       system_topics_(router_),
       canary_({config.canary_interval_ms, config.ready_within_ms}, source_, system_topics_, clock_),
       pages_(config.hub.PageOptions(), source_),
@@ -225,6 +239,7 @@ Server::Server(const Config& config)
     for (auto& extra : RevocationMetrics(auth_.revocations())) extras.push_back(std::move(extra));
     return extras;
   };
+  metrics_.parity = [this] { return ParityMetrics(parity_); };
   metrics_.tail_silence_us = [this]() -> int64_t {
     const int64_t last = source_.stats().last_progress_us.load(std::memory_order_relaxed);
     return last == 0 ? -1 : std::max<int64_t>(0, SystemClock::WallUs() - last);
@@ -239,7 +254,7 @@ Server::Server(const Config& config)
   overview_.emplace(
       OverviewEnvironment{shared_, OA_SYNC_VERSION, [this] { return HostPort(config_.listen_host, port_); },
                           clock_.WallMs(), [this] { return TailFactsOf(source_.stats()); }, readiness,
-                          [this] { return canary_.age_ms(); }},
+                          [this] { return canary_.age_ms(); }, [this] { return parity_.Lanes(); }},
       source_);
   AddAdminRoutes({admin_access_, *overview_, views_}, &http_);
 }
@@ -293,6 +308,7 @@ void Server::Start() {
   ticker_.emplace(kTick, [this] {
     canary_.Tick();
     overview_->Tick();
+    parity_.Tick();
     deadlines_.Tick(clock_.SteadyMs());
   });
   for (const auto& loop : loops_) loop->Start();

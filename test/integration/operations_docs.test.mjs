@@ -2,31 +2,19 @@
 // failover and upgrade, in the order of the page. Blocks marked text are not run: they change the machine.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { Cluster, Fanout, fanoutBinary, root, waitFor } from '../harness/index.mjs';
-import { pgBinDir } from '../harness/paths.mjs';
-
-/** @typedef {{kind: string, text: string, where: string}} Block */
+import { Cluster, Fanout, fanoutBinary, waitFor } from '../harness/index.mjs';
+import { blocksOf as blocksOfPage, runBlock, settingsOf, textOf } from '../harness/pages.mjs';
 
 const pages = /** @type {const} */ (['installation', 'sizing', 'backup', 'failover', 'upgrade']);
 /** @param {string} page */
-const textOf = (page) => readFileSync(`${root}/docs/operations/${page}.md`, 'utf8');
+const pathOf = (page) => `docs/operations/${page}.md`;
+/** @param {string} page @param {string[]} kinds */
+const blocksOf = (page, ...kinds) => blocksOfPage(pathOf(page), ...kinds);
 
-/** The fenced blocks of a page. @param {string} page @param {string[]} kinds @returns {Block[]} */
-function blocksOf(page, ...kinds) {
-  const text = textOf(page);
-  return [...text.matchAll(/^( *)```(\w+)\n([^]*?)^ *```$/gm)].filter(([, , kind]) => kinds.includes(/** @type {string} */ (kind)))
-    .map((match) => ({ kind: /** @type {string} */ (match[2]), text: (match[3] ?? '').replaceAll(`\n${match[1]}`, '\n').trimStart(),
-      where: `${page}.md, line ${text.slice(0, match.index).split('\n').length + 1}` }));
-}
-
-/** The settings that a page's ini blocks show. @param {string} page @returns {Record<string, string>} */
-const settingsOf = (page) => Object.fromEntries(blocksOf(page, 'ini').flatMap(({ text }) =>
-  [...text.matchAll(/^(\w+) = (?:'([^']*)'|(\S+))/gm)].map(([, name, quoted, plain]) => [name, quoted ?? plain])));
-
-const { output_plugin_libraries: pluginLibraries, ...settings } = settingsOf('installation');
-const cluster = await Cluster.create({ settings: { ...settings, max_connections: settingsOf('failover').max_connections ?? 100 } });
+const { output_plugin_libraries: pluginLibraries, ...settings } = settingsOf(pathOf('installation'));
+const cluster = await Cluster.create({ settings: { ...settings, max_connections: settingsOf(pathOf('failover')).max_connections ?? 100 } });
 const workDir = mkdtempSync('/tmp/oa-sync-docs-');
 chmodSync(workDir, 0o755);
 /** @type {(() => unknown)[]} */
@@ -35,17 +23,8 @@ after(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
 });
 
-/** Runs a block; its output. @param {Block} block @param {string} database @param {Cluster} [on] */
-function run(block, database, on = cluster) {
-  try {
-    if (block.kind === 'sql') return on.psql(database, block.text);
-    const { host, port, user } = on.connectOptions(database);
-    return execFileSync('bash', ['-euo', 'pipefail', '-c', block.text], { cwd: workDir, encoding: 'utf8', stdio: 'pipe', env: {
-      ...process.env, PATH: `${pgBinDir}:${process.env.PATH}`, PGHOST: host, PGPORT: String(port), PGUSER: user, PGDATABASE: database } });
-  } catch (error) {
-    throw new Error(`${block.where}: ${/** @type {{stderr?: string}} */ (error).stderr || error}`);
-  }
-}
+/** Runs a block; its output. @param {import('../harness/pages.mjs').Block} block @param {string} database @param {Cluster} [on] */
+const run = (block, database, on = cluster) => runBlock(block, { cluster: on, database, cwd: workDir });
 
 /** @param {string} sql @param {string} database @param {Cluster} [on] */
 const ask = (sql, database, on = cluster) => on.psql(database, sql).trim();
@@ -75,14 +54,14 @@ test('installation.md', async () => {
   for (const block of blocksOf('installation', 'sql', 'sh')) {
     if (block.text.includes('DROP EXTENSION')) await fanout?.destroy();
     if (block.text.includes('pg_replication_slots')) {
-      await waitFor(() => run(block, 'install') !== '', { what: 'the page\'s query shows the slot' });
+      await waitFor(async () => await run(block, 'install') !== '', { what: 'the page\'s query shows the slot' });
       continue;
     }
     if (block.text.includes('backend_type')) {
-      await waitFor(() => /launcher[^]*worker|worker[^]*launcher/.test(run(block, 'install')), { what: 'the page\'s query shows launcher and worker' });
+      await waitFor(async () => /launcher[^]*worker|worker[^]*launcher/.test(await run(block, 'install')), { what: 'the page\'s query shows launcher and worker' });
       continue;
     }
-    const output = run(block, 'install');
+    const output = await run(block, 'install');
     if (block.text.includes('sync_replay')) {
       assert.equal(output.split('\n').filter(Boolean).map((line) => line.split('|').slice(0, 3).join(' ')).join(), '1 upsert order:1,2 upsert order:1');
     }
@@ -100,10 +79,10 @@ test('installation.md', async () => {
   assert.equal(ask(`SELECT count(*) FROM pg_class WHERE relname LIKE 'sync\\_%'`, 'install'), '0');
 });
 
-test('sizing.md', () => {
+test('sizing.md', async () => {
   shop('sizing');
   for (const block of blocksOf('sizing', 'sql')) {
-    const output = run(block, 'sizing');
+    const output = await run(block, 'sizing');
     if (!block.text.includes('-- empty')) assert.notEqual(output, '', `${block.where} shows nothing`);
   }
   assert.match(ask('SELECT sum(bytes) > 0 FROM runtime.sync_journal_partitions', 'sizing'), /^t$/);
@@ -113,7 +92,7 @@ test('backup.md', async () => {
   shop('shop');
   const epoch = Number(ask('SELECT runtime.sync_current_epoch()', 'shop'));
   for (const block of blocksOf('backup', 'sql', 'sh')) {
-    run(block, 'shop');
+    await run(block, 'shop');
   }
   assert.ok(Number(ask('SELECT runtime.sync_current_epoch()', 'shop')) > epoch, 'sync_new_epoch opened one');
   // What was restored goes on, in an epoch of its own.
@@ -122,7 +101,7 @@ test('backup.md', async () => {
   assert.equal(ask(`SELECT count(DISTINCT epoch) FROM runtime.sync_replay('shop:7:orders', 0)`, 'shop_restored'), '2');
   // The dump without the journal, published anew.
   cluster.psql('postgres', 'CREATE DATABASE small');
-  run({ kind: 'sh', text: 'pg_restore --exit-on-error -d small small.dump', where: 'backup.md, the dump without the journal' }, 'shop');
+  await run({ kind: 'sh', text: 'pg_restore --exit-on-error -d small small.dump', where: 'backup.md, the dump without the journal' }, 'shop');
   cluster.psql('small', `SELECT runtime.sync_publish('app.orders', topic => 'shop:{shop_id}:orders', doc_key => 'order:{id}');
     INSERT INTO app.orders (shop_id, state) VALUES (7, 'first')`);
   assert.equal(ask(`SELECT string_agg(watermark || ' ' || doc_key, ',') FROM runtime.sync_replay('shop:7:orders', 0)`, 'small'), '1 order:4');
@@ -130,7 +109,7 @@ test('backup.md', async () => {
 
 test('failover.md', async () => {
   shop('failover');
-  const standby = await cluster.backup({ standby: true, settings: settingsOf('failover') });
+  const standby = await cluster.backup({ standby: true, settings: settingsOf(pathOf('failover')) });
   cleanups.push(() => standby.destroy());
   await waitFor(() => ask('SELECT count(*) FROM runtime.sync_topics', 'failover', standby) === '1', { what: 'the standby reads' });
   assert.equal(ask(`SELECT count(*) FROM runtime.sync_replay('shop:7:orders', 0)`, 'failover', standby), '3');
@@ -138,7 +117,7 @@ test('failover.md', async () => {
   const epoch = Number(ask('SELECT runtime.sync_current_epoch()', 'failover'));
   for (const block of blocksOf('failover', 'sql', 'sh')) {
     const where = /^-- on the (.*)$/m.exec(block.text)?.[1];
-    const output = run(block, 'failover', where ? standby : cluster);
+    const output = await run(block, 'failover', where ? standby : cluster);
     if (block.text.includes('pg_stat_replication')) assert.match(output, /streaming/);
     if (block.text.includes('sync_check_cursors')) assert.match(output, /epoch_diverged/);
     if (block.text.includes('sync_topic_histories')) assert.equal(output.trim(), `shop:7:orders|${epoch}|3`);
@@ -149,11 +128,11 @@ test('failover.md', async () => {
   cluster.psql('failover', `SELECT 1`);
 });
 
-test('upgrade.md', () => {
+test('upgrade.md', async () => {
   shop('old', '0.1.0');
   // installation.md made the role.
   assert.equal(ask(`SELECT count(*) FROM pg_roles WHERE rolname = 'sync_reader'`, 'old'), '1');
-  for (const block of blocksOf('upgrade', 'sql')) run(block, 'old');
+  for (const block of blocksOf('upgrade', 'sql')) await run(block, 'old');
   assert.equal(ask(`SELECT extversion = default_version FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = 'oa_sync'`, 'old'), 't');
   cluster.psql('old', `INSERT INTO app.orders (shop_id, state) VALUES (7, 'upgraded')`);
   assert.equal(ask(`SELECT string_agg(watermark::text, ',') FROM runtime.sync_replay('shop:7:orders', 0)`, 'old'), '1,2,3,4');
@@ -163,7 +142,7 @@ test('every setting and flag that the pages name exists', () => {
   const flags = execFileSync(fanoutBinary, ['--help'], { encoding: 'utf8' });
   const ofPostgresTools = ['--data-only'];
   for (const page of pages) {
-    const text = textOf(page);
+    const text = textOf(pathOf(page));
     for (const [, flag = ''] of text.matchAll(/(?:`|oa-sync-fanout .*?)(--[a-z-]+)/g)) {
       assert.ok(ofPostgresTools.includes(flag) || flags.includes(`${flag} `), `${page}.md names ${flag}`);
     }

@@ -1,5 +1,6 @@
 #include "command_line.h"
 
+#include <charconv>
 #include <cstdlib>
 
 #include "base/clock.h"
@@ -272,6 +273,85 @@ void DefineDoctor(CLI::App* app, Options* options) {
   AddToken(sub, &doctor->server.token, /*with_key_file=*/false);
 }
 
+void DefineParity(CLI::App* app, Options* options) {
+  ParityOptions* parity = &options->parity;
+  CLI::App* sub = Sub(app, options, Command::kParity, "parity",
+                      "Compare OA Sync with the earlier lane: audit (once), run (again and again), gate (exit code 1 "
+                      "while a rollout has to wait), status");
+  sub->add_option("action", parity->action, "audit, run, gate or status")
+      ->type_name("ACTION")
+      ->required()
+      ->check(CLI::IsMember({"audit", "run", "gate", "status"}));
+  sub->add_option("--database", parity->database,
+                  "Connection string or URI of libpq, of a role that sync_grant_auditor was called for. A password "
+                  "belongs into a passfile or PGPASSWORD")
+      ->type_name("CONNINFO")
+      ->envname("OA_SYNC_DATABASE");
+  sub->add_option("--lane", parity->lanes, "Only this lane; repeatable. Without it all that are enabled")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  sub->add_flag("--json", parity->json, "One JSON object with the result; of run one for each audit")
+      ->group(kOutputGroup);
+  sub->add_option("--log-format", parity->log_format, "Of the lines on stderr that run writes: text or json")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str()
+      ->group(kOutputGroup);
+  const char* audit = "Audit";
+  sub->add_option("--samples", parity->samples, "Documents of each lane, instead of what the lane says")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->group(audit);
+  sub->add_option("--every", parity->every, "Of run: from the beginning of one audit to that of the next (10s, 5m)")
+      ->type_name("TIME")
+      ->capture_default_str()
+      ->group(audit);
+  sub->add_option("--seed", parity->seed, "Draw the sample of an earlier audit again, by its number")
+      ->type_name("N")
+      ->group(audit);
+  sub->add_option("--earlier-token-file", parity->earlier_token_file,
+                  "File with the bearer token for the addresses of http lanes, read anew for each audit. Lanes at "
+                  "several servers are audited by themselves (--lane): a token goes to one")
+      ->type_name("FILE")
+      ->group(audit);
+  sub->add_option("--earlier-ca-file", parity->earlier_ca_file,
+                  "Authorities (PEM) of the earlier lane's certificate; without it those of the system")
+      ->type_name("FILE")
+      ->group(audit);
+  sub->add_option("--earlier-timeout", parity->earlier_timeout_s, "Seconds that one answer of an http lane may take")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 60.0))
+      ->capture_default_str()
+      ->group(audit);
+  sub->add_option("--max-answer-bytes", parity->max_answer_bytes, "Largest answer taken from an http lane")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1024}, uint64_t{256} << 20))
+      ->capture_default_str()
+      ->group(audit);
+  sub->add_option("--probes", parity->probes, "Documents of each audit that a subscriber is asked for, with --url")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str()
+      ->group(audit);
+  const char* gate = "Gate";
+  sub->add_option("--window", parity->window, "The audits that count (1h, 30m)")
+      ->type_name("TIME")
+      ->capture_default_str()
+      ->group(gate);
+  sub->add_option("--max-rate", parity->max_rate, "Closed when the part of documents that mismatch is not below this")
+      ->type_name("RATE")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group(gate);
+  sub->add_option("--min-samples", parity->min_samples, "Closed when fewer documents were compared")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{1000000000}))
+      ->capture_default_str()
+      ->group(gate);
+  AddServer(sub, &parity->server, "The fan-out; when this is given, a subscriber checks the wire too");
+  AddToken(sub, &parity->server.token, /*with_key_file=*/true);
+}
+
 // Empty when it is a URL that can be used.
 std::string TakeUrl(const char* option, const std::string& url, Endpoint* endpoint) {
   std::string error;
@@ -320,6 +400,25 @@ std::string TakeDoctor(DoctorOptions* doctor) {
   return error;
 }
 
+std::string TakeParity(ParityOptions* parity) {
+  if (parity->database.empty()) return "parity: --database (or OA_SYNC_DATABASE) says where the extension is";
+  const auto every = ParseDurationMs(parity->every);
+  if (!every || *every < 1000 || *every > int64_t{86400000}) return "--every: not a time from 1s to 1d, such as 60s";
+  parity->every_ms = *every;
+  const auto window = ParseDurationMs(parity->window);
+  if (!window || *window < 1000 || *window > int64_t{31536000000}) {
+    return "--window: not a time from 1s to 365d, such as 1h";
+  }
+  parity->window_ms = *window;
+  if (!parity->seed.empty()) {
+    if (parity->action != "audit") return "--seed: of audit only";
+    int64_t seed = 0;
+    const auto [end, error] = std::from_chars(parity->seed.data(), parity->seed.data() + parity->seed.size(), seed);
+    if (error != std::errc() || end != parity->seed.data() + parity->seed.size()) return "--seed: not a number";
+  }
+  return TakeUrl("--url", parity->server.url, &parity->server.endpoint);
+}
+
 const TokenOptions& TokenOf(const Options& options) {
   switch (options.command) {
     case Command::kSnapshot:
@@ -332,6 +431,8 @@ const TokenOptions& TokenOf(const Options& options) {
       return options.bench.server.token;
     case Command::kDoctor:
       return options.doctor.server.token;
+    case Command::kParity:
+      return options.parity.server.token;
     default:
       return options.tail.server.token;
   }
@@ -365,6 +466,8 @@ std::string Check(Options* options) {
       return TakeBench(&options->bench);
     case Command::kDoctor:
       return TakeDoctor(&options->doctor);
+    case Command::kParity:
+      return TakeParity(&options->parity);
     default:
       return {};
   }
@@ -388,6 +491,7 @@ std::unique_ptr<CLI::App> DefineCommandLine(Options* options) {
   DefineSnapshot(app.get(), options);
   DefineToken(app.get(), options);
   DefineDoctor(app.get(), options);
+  DefineParity(app.get(), options);
   DefineBench(app.get(), options);
   CLI::App* completion =
       Sub(app.get(), options, Command::kCompletion, "completion", "Print a shell's completion of this program");
@@ -415,8 +519,8 @@ CommandLineResult ReadCommandLine(int argc, const char* const* argv) {
     if (app->get_subcommands().empty() && !unknown.empty()) what = unknown[0] + ": no such command or option";
     return {std::nullopt, kExitUsage, what + " (oa-sync --help)"};
   }
-  const CLI::App* doctor = app->get_subcommand("doctor");
-  options.doctor.checks_server = doctor->count("--url") > 0;
+  options.doctor.checks_server = app->get_subcommand("doctor")->count("--url") > 0;
+  options.parity.probes_wire = app->get_subcommand("parity")->count("--url") > 0;
   if (std::string error = Check(&options); !error.empty()) return {std::nullopt, kExitUsage, std::move(error)};
   return {std::move(options), kExitOk, {}};
 }

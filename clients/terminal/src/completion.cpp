@@ -20,6 +20,14 @@ std::vector<std::string> ChoicesOf(const std::string& name) {
   if (name == "--color") return {"auto", "always", "never"};
   if (name == "--op") return {"upsert", "delete", "truncate"};
   if (name == "--since") return {"now", "beginning", "10m"};
+  if (name == "--log-format") return {"text", "json"};
+  return {};
+}
+
+// Of a command's first argument.
+std::string ArgumentsOf(const std::string& command) {
+  if (command == "completion") return "bash zsh fish";
+  if (command == "parity") return "audit run gate status";
   return {};
 }
 
@@ -94,7 +102,7 @@ std::string Bash(const CLI::App& app) {
     const std::vector<Word> words = WordsOf(*command);
     learn(words);
     cases += "    " + command->get_name() + ") words='" + NamesOf(words) +
-             (command->get_name() == "completion" ? " bash zsh fish" : "") + "' ;;\n";
+             (ArgumentsOf(command->get_name()).empty() ? "" : " " + ArgumentsOf(command->get_name())) + "' ;;\n";
   }
   return "# bash completion of oa-sync; made by: oa-sync completion bash\n"
          "_oa_sync() {\n"
@@ -157,7 +165,9 @@ std::string Zsh(const CLI::App& app) {
     commands += "    " + Quote(command->get_name() + ":" + ZshText(FirstSentence(command->get_description()))) + "\n";
     cases += "    " + command->get_name() + ") _arguments";
     for (const Word& word : WordsOf(*command)) cases += " \\\n      " + ZshSpec(word);
-    if (command->get_name() == "completion") cases += " \\\n      '1:shell:(bash zsh fish)'";
+    if (const std::string arguments = ArgumentsOf(command->get_name()); !arguments.empty()) {
+      cases += " \\\n      '1:argument:(" + arguments + ")'";
+    }
     cases += " ;;\n";
   }
   return "#compdef oa-sync\n"
@@ -196,7 +206,9 @@ std::string Fish(const CLI::App& app) {
     text += "complete -c oa-sync -n __fish_use_subcommand -a " + command->get_name() + " -d " +
             Quote(FirstSentence(command->get_description())) + "\n";
     const std::string condition = " -n " + Quote("__fish_seen_subcommand_from " + command->get_name());
-    if (command->get_name() == "completion") text += "complete -c oa-sync" + condition + " -a 'bash zsh fish'\n";
+    if (const std::string arguments = ArgumentsOf(command->get_name()); !arguments.empty()) {
+      text += "complete -c oa-sync" + condition + " -a " + Quote(arguments) + "\n";
+    }
     for (const Word& word : WordsOf(*command)) text += FishLine(condition, word);
   }
   return text;

@@ -11,9 +11,6 @@
 namespace oasync::terminal {
 namespace {
 
-// Largest answer: a snapshot's page is some megabytes.
-constexpr size_t kMaxBodyBytes = size_t{256} << 20;
-
 std::string Format(const Endpoint& endpoint, const HttpRequest& request) {
   std::string text = request.method + " " + endpoint.base + request.path +
                      " HTTP/1.1\r\nHost: " + endpoint.Authority() + "\r\nUser-Agent: oa-sync\r\n";
@@ -49,7 +46,7 @@ HttpOutcome HttpClient::Send(const HttpRequest& request) const {
   if (fault != NetFault::kNone) return Failed(fault, stream.error());
   fault = stream.Write(Format(endpoint_, request));
   if (fault != NetFault::kNone) return Failed(fault, stream.error());
-  HttpResponseReader reader(kMaxBodyBytes);
+  HttpResponseReader reader(max_answer_bytes_);
   std::string data;
   for (;;) {
     data.clear();

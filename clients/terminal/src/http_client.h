@@ -32,10 +32,16 @@ struct HttpOutcome {
   bool Is(int status) const { return response && response->status == status; }
 };
 
+// Largest answer, unless it is said otherwise: a snapshot's page is some megabytes.
+inline constexpr size_t kMaxHttpAnswerBytes = size_t{256} << 20;
+
 class HttpClient {
  public:
-  HttpClient(Endpoint endpoint, TlsOptions tls, int timeout_ms)
-      : endpoint_(std::move(endpoint)), tls_(std::move(tls)), timeout_ms_(timeout_ms) {}
+  HttpClient(Endpoint endpoint, TlsOptions tls, int timeout_ms, size_t max_answer_bytes = kMaxHttpAnswerBytes)
+      : endpoint_(std::move(endpoint)),
+        tls_(std::move(tls)),
+        timeout_ms_(timeout_ms),
+        max_answer_bytes_(max_answer_bytes) {}
 
   HttpOutcome Send(const HttpRequest& request) const;
   HttpOutcome Get(const std::string& path, const std::string& token) const;
@@ -45,6 +51,7 @@ class HttpClient {
   const Endpoint endpoint_;
   const TlsOptions tls_;
   const int timeout_ms_;
+  const size_t max_answer_bytes_;
 };
 
 // The exit code that goes with an answer that is no success, or with none.

@@ -12,6 +12,7 @@
 #include "doctor_command.h"
 #include "exit_code.h"
 #include "manual.h"
+#include "parity_command.h"
 #include "snapshot_command.h"
 #include "status_command.h"
 #include "stop.h"
@@ -43,6 +44,8 @@ int Run(const Options& options) {
       return RunBench(options.bench);
     case Command::kDoctor:
       return RunDoctor(options.common, options.doctor);
+    case Command::kParity:
+      return RunParity(options.common, options.parity);
     case Command::kCompletion:
     case Command::kManual:
       break;

@@ -95,7 +95,30 @@ struct DoctorOptions {
   bool json = false;
 };
 
-enum class Command : uint8_t { kTail, kStatus, kSnapshot, kToken, kBench, kDoctor, kCompletion, kManual };
+struct ParityOptions {
+  std::string action;  // audit, run, gate, status
+  ServerOptions server;
+  bool probes_wire = false;  // --url was given
+  std::string database;
+  std::vector<std::string> lanes;
+  int64_t samples = 0;  // 0: each lane's own
+  int probes = 5;
+  std::string seed;
+  std::string every = "60s";
+  int64_t every_ms = 60000;
+  std::string window = "1h";
+  int64_t window_ms = 3600000;
+  double max_rate = 0.01;
+  int64_t min_samples = 100;
+  std::string earlier_token_file;
+  std::string earlier_ca_file;
+  double earlier_timeout_s = 5;
+  uint64_t max_answer_bytes = uint64_t{4} << 20;
+  std::string log_format = "text";
+  bool json = false;
+};
+
+enum class Command : uint8_t { kTail, kStatus, kSnapshot, kToken, kBench, kDoctor, kParity, kCompletion, kManual };
 
 struct Options {
   Command command = Command::kTail;
@@ -106,6 +129,7 @@ struct Options {
   TokenCommandOptions token;
   BenchOptions bench;
   DoctorOptions doctor;
+  ParityOptions parity;
   std::string shell;  // of `completion`
 };
 

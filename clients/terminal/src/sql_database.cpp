@@ -34,10 +34,10 @@ int64_t DatabaseResult::Integer(size_t column) const {
 
 Database::Database() : connection_(nullptr, &PQfinish) {}
 
-std::string Database::Connect(const std::string& conninfo) {
+std::string Database::Connect(const std::string& conninfo, const char* name) {
   // What stands behind wins: the connection string may say otherwise.
   const std::array<const char*, 4> keywords = {"connect_timeout", "fallback_application_name", "dbname", nullptr};
-  const std::array<const char*, 4> values = {"5", "oa-sync doctor", conninfo.c_str(), nullptr};
+  const std::array<const char*, 4> values = {"5", name, conninfo.c_str(), nullptr};
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1));
   if (connection_ == nullptr) return "out of memory";
   if (PQstatus(connection_.get()) != CONNECTION_OK) return OneLine(PQerrorMessage(connection_.get()));

@@ -32,7 +32,8 @@ class Database {
   Database();
 
   // Empty when connected, else why not, without secrets. At most five seconds for each host, unless it says otherwise.
-  std::string Connect(const std::string& conninfo);
+  // `name` is what the server's activity shows.
+  std::string Connect(const std::string& conninfo, const char* name = "oa-sync doctor");
   // A statement that takes at most ten seconds.
   DatabaseResult Query(const std::string& sql, const std::vector<std::string>& parameters = {});
   // A text as an identifier.

@@ -242,6 +242,7 @@ HealthFacts Overview::Facts(const GlanceRef& glance, const TailFacts& tail) cons
   facts.version = environment_.version;
   facts.recent = recent_.Read();
   facts.glance = glance;
+  if (environment_.parity) facts.parity = environment_.parity();
   return facts;
 }
 

@@ -38,6 +38,7 @@ struct OverviewEnvironment {
   std::function<TailFacts()> tail;
   std::function<Readiness()> readiness;
   std::function<int64_t()> canary_age_ms;
+  std::function<std::vector<ParityLaneFacts>()> parity{};  // may be empty
 };
 
 class Overview {

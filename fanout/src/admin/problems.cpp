@@ -196,6 +196,32 @@ void LookAtDatabase(const HealthFacts& facts, Problems* problems) {
   if (stats.is_object()) LookAtStatistics(facts, stats, problems);
 }
 
+void LookAtParity(const HealthFacts& facts, Problems* problems) {
+  for (const ParityLaneFacts& lane : facts.parity) {
+    if (!lane.enabled) continue;
+    const double age_s = lane.audit_age_s < 0 ? lane.enabled_s : lane.audit_age_s;
+    if (lane.max_age_s > 0 && age_s > lane.max_age_s) {
+      problems->push_back(
+          {"parity_mismatch", false,
+           lane.audit_age_s < 0
+               ? fmt::format("No audit of parity lane {} has come to an end in the {:.0f} s since it was enabled.",
+                             lane.name, age_s)
+               : fmt::format("The last audit of parity lane {} was {:.0f} s ago.", lane.name, age_s),
+           "See that `oa-sync parity run` runs and what it logs; `oa-sync parity status` says why the last one failed. "
+           "A lane that nobody audits any more is turned off with sync_parity_set_lane(name, enabled => false)."});
+    }
+    if (lane.checked > 0 && lane.mismatched > 0 &&
+        static_cast<double>(lane.mismatched) >= lane.max_rate * static_cast<double>(lane.checked)) {
+      problems->push_back(
+          {"parity_mismatch", false,
+           fmt::format("Of {} documents that were compared on parity lane {} in the last hour {} do not match.",
+                       lane.checked, lane.name, lane.mismatched),
+           "sync_parity_results has each with its reason and the side that it is booked to. Do not go on with a "
+           "rollout: `oa-sync parity gate` is closed."});
+    }
+  }
+}
+
 void LookAtClients(const HealthFacts& facts, Problems* problems) {
   const auto recent = [&](Recent what, const char* code, const char* text, const char* todo) {
     const int64_t count = Count(facts, what);
@@ -290,6 +316,7 @@ std::vector<Problem> FindProblems(const HealthFacts& facts) {
   Problems problems;
   LookAtTail(facts, &problems);
   LookAtDatabase(facts, &problems);
+  LookAtParity(facts, &problems);
   LookAtServer(facts, &problems);
   LookAtClients(facts, &problems);
   std::stable_partition(problems.begin(), problems.end(), [](const Problem& problem) { return problem.is_critical; });
@@ -312,6 +339,7 @@ const std::vector<const char*>& ProblemCodes() {
                                                   "worker_not_running",
                                                   "voids_pending",
                                                   "heads_evicted",
+                                                  "parity_mismatch",
                                                   "loop_stalled",
                                                   "memory_pressure",
                                                   "loop_busy",

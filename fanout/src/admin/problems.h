@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "admin/database_glance.h"
+#include "admin/parity_watch.h"
 #include "admin/recent.h"
 #include "source.h"
 
@@ -35,6 +36,7 @@ struct HealthFacts {
   std::string version;  // ours
   RecentCounts recent{};
   GlanceRef glance;  // null: nobody has looked yet
+  std::vector<ParityLaneFacts> parity;
 };
 
 struct Problem {

@@ -235,6 +235,23 @@ MetricFamily Limits(const std::vector<Setting>& settings) {
   return family;
 }
 
+// Families that are there without lanes too, so that a dashboard knows them.
+void AddParity(const MetricsSources& sources, std::vector<MetricFamily>* families) {
+  MetricFamily checks =
+      Family("parity_checks_total", "Documents that parity audits compared, by outcome", MetricType::Counter);
+  MetricFamily ages =
+      Family("parity_audit_age_seconds", "Since the newest audit of a lane; -1 before the first", MetricType::Gauge);
+  for (const auto& lane : sources.parity ? sources.parity() : std::vector<MetricsSources::ParityLane>()) {
+    for (const auto& [reason, count] : lane.checks) {
+      AddValue(&checks, count, "lane", lane.name);
+      checks.metric.back().label.push_back({"reason", reason});
+    }
+    AddValue(&ages, lane.audit_age_s, "lane", lane.name);
+  }
+  families->push_back(std::move(checks));
+  families->push_back(std::move(ages));
+}
+
 }  // namespace
 
 std::string RenderMetrics(const MetricsSources& sources) {
@@ -288,6 +305,7 @@ std::string RenderMetrics(const MetricsSources& sources) {
   AddLoops(sources, &families);
   AddTls(sources, &families);
   AddTail(sources, &families);
+  AddParity(sources, &families);
   if (sources.settings != nullptr) families.push_back(Limits(*sources.settings));
   for (const auto& extra : sources.extras()) {
     if (families.back().name != "oa_sync_" + extra.name) {

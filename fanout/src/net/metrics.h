@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -32,8 +33,15 @@ struct MetricsSources {
     std::string label_value{};
   };
   std::function<std::vector<Extra>()> extras;
-  std::atomic<int64_t> tls_expires_s{0};           // Unix seconds; 0 without TLS
-  const std::vector<Setting>* settings = nullptr;  // in effect
+  // A lane of the parity auditor: how many documents came to which outcome, and how old its newest audit is.
+  struct ParityLane {
+    std::string name;
+    std::vector<std::pair<const char*, double>> checks;
+    double audit_age_s = -1;  // -1: none yet
+  };
+  std::function<std::vector<ParityLane>()> parity;  // may be empty
+  std::atomic<int64_t> tls_expires_s{0};            // Unix seconds; 0 without TLS
+  const std::vector<Setting>* settings = nullptr;   // in effect
   // Microseconds since the tail last heard from the database; negative when it never did.
   std::function<int64_t()> tail_silence_us;
 };

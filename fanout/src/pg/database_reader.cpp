@@ -49,6 +49,7 @@ constexpr char kEventsSql[] =
     "SELECT @.sync_events_json($1::text, NULL, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
 constexpr char kHistorySql[] =
     "SELECT @.sync_events_json($1::text, $6::text, nullif($2::bigint, 0), $3::int, $4::bigint, $5::int)";
+constexpr char kParitySql[] = "SELECT @.sync_parity_overview()::text";
 constexpr char kCanarySql[] = "SELECT @.sync_canary()";
 
 // What the database did not have, it may have after that: an update, or a grant.
@@ -221,6 +222,10 @@ void DatabaseReader::ReadEvents(const EventsQuestion& question, DocumentCallback
     asked.parameters.push_back(*question.doc_key);
   }
   operators_.Ask({}, std::move(asked), AnswerBody(std::move(done)));
+}
+
+void DatabaseReader::ReadParity(DocumentCallback done) {
+  operators_.Ask("parity", {"parity", kParitySql, {}}, AnswerBody(std::move(done)));
 }
 
 void DatabaseReader::ReadOverview(DocumentCallback done) {

@@ -32,6 +32,7 @@ class DatabaseReader {
   void ReadOverview(DocumentCallback done);
   void ReadTopics(const TopicsQuestion& question, DocumentCallback done);
   void ReadEvents(const EventsQuestion& question, DocumentCallback done);
+  void ReadParity(DocumentCallback done);
 
  private:
   JournalReader documents_;

@@ -202,4 +202,6 @@ void PgSource::ReadEvents(EventsQuestion question, DocumentCallback done) {
   impl_->database().ReadEvents(question, std::move(done));
 }
 
+void PgSource::ReadParity(DocumentCallback done) { impl_->database().ReadParity(std::move(done)); }
+
 }  // namespace oasync

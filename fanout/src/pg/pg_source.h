@@ -16,6 +16,7 @@
 
 #include "../base/current.h"
 #include "../database.h"
+#include "../parity_database.h"
 #include "../source.h"
 
 namespace oasync {
@@ -83,7 +84,7 @@ struct PgSourceStats {
   std::atomic<uint8_t> tail_mode{0};                               // a TailMode
 };
 
-class PgSource : public Source, public Database, public OperatorDatabase {
+class PgSource : public Source, public Database, public OperatorDatabase, public ParityDatabase {
  public:
   // `sink` must outlive Stop(). Nothing is done before Start().
   PgSource(const PgSourceOptions& options, EventSink& sink);
@@ -118,6 +119,7 @@ class PgSource : public Source, public Database, public OperatorDatabase {
   void ReadOverview(DocumentCallback done) override;
   void ReadTopics(TopicsQuestion question, DocumentCallback done) override;
   void ReadEvents(EventsQuestion question, DocumentCallback done) override;
+  void ReadParity(DocumentCallback done) override;
 
  private:
   class Impl;

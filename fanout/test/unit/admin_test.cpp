@@ -88,6 +88,20 @@ HealthFacts GoodFacts() {
   return facts;
 }
 
+// A lane that is audited every now and then, with what the last hour's audits found.
+ParityLaneFacts ParityLane(int64_t checked, int64_t mismatched, double age_s) {
+  ParityLaneFacts lane;
+  lane.name = "runs";
+  lane.enabled = true;
+  lane.max_rate = 0.01;
+  lane.max_age_s = 300;
+  lane.enabled_s = 3600;
+  lane.audit_age_s = age_s;
+  lane.checked = checked;
+  lane.mismatched = mismatched;
+  return lane;
+}
+
 // Facts in which one thing is wrong; the codes that come of it.
 std::vector<std::string> CodesOf(const std::function<void(HealthFacts&)>& spoil) {
   HealthFacts facts = GoodFacts();
@@ -164,6 +178,7 @@ const std::map<std::string, std::function<void(HealthFacts&)>>& Spoilers() {
       {"slow_consumers", recent(Recent::kSlowClosed)},
       {"stale_cursors", recent(Recent::kStaleCursors)},
       {"http_timeouts", recent(Recent::kHttpTimeouts)},
+      {"parity_mismatch", [](HealthFacts& facts) { facts.parity = {ParityLane(1000, 10, 5)}; }},
   };
   return kSpoilers;
 }
@@ -182,6 +197,89 @@ TEST(Problems, EachIsFoundByItself) {
     codes.erase(code);
   }
   EXPECT_TRUE(codes.empty()) << *codes.begin() << " is not tested";
+}
+
+TEST(Problems, ParityIsReportedOnlyWhereSomethingIsWrong) {
+  const auto says = [](const ParityLaneFacts& lane) {
+    return CodesOf([&](HealthFacts& facts) { facts.parity = {lane}; });
+  };
+  const std::vector<std::string> once = {"parity_mismatch"};
+  EXPECT_EQ(says(ParityLane(1000, 9, 5)), std::vector<std::string>());  // below the limit
+  EXPECT_EQ(says(ParityLane(1000, 10, 5)), once);                       // at it
+  EXPECT_EQ(says(ParityLane(0, 0, 5)), std::vector<std::string>());     // nothing there to compare
+  EXPECT_EQ(says(ParityLane(1000, 0, 301)), once);                      // the audits stopped
+  EXPECT_EQ(says(ParityLane(0, 0, -1)), once);                          // or never began
+  ParityLaneFacts lane = ParityLane(0, 0, -1);
+  lane.enabled_s = 10;
+  EXPECT_EQ(says(lane), std::vector<std::string>());  // enabled a moment ago
+  lane = ParityLane(1000, 1000, 301);
+  lane.enabled = false;
+  EXPECT_EQ(says(lane), std::vector<std::string>());
+}
+
+// Answers when the test says so.
+class WaitingParity final : public ParityDatabase {
+ public:
+  void ReadParity(DocumentCallback done) override { asked.push_back(std::move(done)); }
+  void Answer(const char* sqlstate, std::string body) {
+    DocumentAnswer answer;
+    answer.sqlstate = sqlstate;
+    if (*sqlstate != '\0') answer.error = "refused";
+    answer.body = std::move(body);
+    const DocumentCallback done = std::move(asked.back());
+    asked.pop_back();
+    done(std::move(answer));
+  }
+  std::vector<DocumentCallback> asked;
+};
+
+TEST(ParityWatch, AsksEveryNowAndThenAndLetsAgesGoOn) {
+  FakeClock clock;
+  WaitingParity database;
+  ParityWatch watch(database, clock);
+  watch.Tick();
+  watch.Tick();
+  ASSERT_EQ(database.asked.size(), 1u);
+  EXPECT_TRUE(watch.Lanes().empty());
+  database.Answer("", R"([{"lane":"runs","enabled":true,"max_rate":0.01,"max_age_s":300,"enabled_s":7,"audit_age_s":2.5,
+    "checked":100,"mismatched":3,"totals":{"none":97,"missing":3}},{"lane":"new","audit_age_s":null}])");
+  clock.steady_ms += 1000;
+  watch.Tick();
+  EXPECT_TRUE(database.asked.empty());
+  const auto lanes = watch.Lanes();
+  ASSERT_EQ(lanes.size(), 2u);
+  EXPECT_EQ(lanes[0].name, "runs");
+  EXPECT_EQ(lanes[0].audit_age_s, 3.5);
+  EXPECT_EQ(lanes[0].enabled_s, 8);
+  EXPECT_EQ(lanes[0].totals, (std::array<double, 5>{97, 0, 0, 0, 3}));
+  EXPECT_EQ(lanes[1].audit_age_s, -1);
+  clock.steady_ms += ParityWatch::kEveryMs;
+  watch.Tick();
+  ASSERT_EQ(database.asked.size(), 1u);
+  database.Answer("08006", "");  // it is away: what it said last stands
+  EXPECT_EQ(watch.Lanes().size(), 2u);
+  clock.steady_ms += ParityWatch::kEveryMs;
+  watch.Tick();
+  database.Answer("42883", "");  // an extension before 0.5.0
+  EXPECT_TRUE(watch.Lanes().empty());
+  clock.steady_ms += ParityWatch::kEveryMs;
+  watch.Tick();
+  EXPECT_TRUE(database.asked.empty());
+  clock.steady_ms += ParityWatch::kAfterRefusalMs;
+  watch.Tick();
+  EXPECT_EQ(database.asked.size(), 1u);
+}
+
+TEST(ParityWatch, TakesNoMoreLanesThanItShowsAndNoNonsense) {
+  std::string many = "[";
+  for (int i = 0; i < 100; ++i) many += (i > 0 ? "," : "") + std::string(R"({"lane":"l)") + std::to_string(i) + R"("})";
+  EXPECT_EQ(ParseParityLanes(many + "]").size(), ParityWatch::kMaxLanes);
+  for (const char* body : {"", "{}", "[1]", R"([{"lane":1}])", "[", R"({"lane":"x"})"}) {
+    EXPECT_TRUE(ParseParityLanes(body).empty()) << body;
+  }
+  const auto odd = ParseParityLanes(R"([{"lane":"x","enabled":"yes","totals":[1],"checked":"many","audit_age_s":{}}])");
+  ASSERT_EQ(odd.size(), 1u);
+  EXPECT_FALSE(odd[0].enabled);
 }
 
 TEST(Problems, EachHasItsSectionInTheDocumentation) {
