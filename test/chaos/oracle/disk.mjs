@@ -13,9 +13,17 @@ export class Disk {
     if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
   }
 
+  /** From here on nothing more fits. */
   fill() {
-    const { bsize, blocks, bfree } = statfsSync(this.path);
-    this.#resize(String((blocks - bfree) * bsize));
+    // What is written between the two steps makes the second one fail.
+    for (let attempts = 100; ; attempts--) {
+      const { bsize, blocks, bfree } = statfsSync(this.path);
+      try {
+        return this.#resize(String((blocks - bfree) * bsize));
+      } catch (error) {
+        if (attempts === 0) throw error;
+      }
+    }
   }
 
   makeRoom() {

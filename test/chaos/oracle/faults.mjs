@@ -115,14 +115,14 @@ export class ChaosFaults extends Faults {
     process.kill(fanout.pid, 'SIGSTOP');
     try {
       await this.withServer(async (client) => {
-        await client.query(`SET statement_timeout = '30s'`);
+        await client.query(`SET statement_timeout = '60s'`);
         const before = (await this.#slots(client)).map(({ name }) => name);
         await waitFor(async () => {
           for (let n = 0; n < 3; n++) await client.query(`SELECT pg_switch_wal(), pg_logical_emit_message(false, 'chaos', 'x')`);
           await client.query('CHECKPOINT');
           const now = await this.#slots(client);
           return before.length === 0 || before.some((name) => !now.some((slot) => slot.name === name && slot.status !== 'lost'));
-        }, { timeoutMs: 30_000, everyMs: 100, what: 'a slot that held too much WAL is ended' });
+        }, { timeoutMs: 60_000, everyMs: 100, what: 'a slot that held too much WAL is ended' });
       });
     } finally {
       process.kill(fanout.pid, 'SIGCONT');

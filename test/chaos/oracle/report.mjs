@@ -17,9 +17,12 @@ import { groupBy } from '../../integration/oracle/checks.mjs';
  * @property {number} visits of subscribers with old cursors
  * @property {number} refusedWrites
  * @property {{memoryKb: number, windowEvents: number, slots: number}} most
- * @property {{name: string, events: number, connections: number, medianMs: number, p99Ms: number, longestMs: number}[]} subscribers
+ * @property {{name: string, events: number, connections: number, medianMs: number, p99Ms: number, longestMs: number}[]} subscribers those that were there throughout
  */
 /** @typedef {{problems: string[], facts: Facts, summary: string}} Outcome */
+
+/** Who comes when all is over, and gets everything from the floor. */
+export const lateName = 'late/json';
 
 /** @template T @param {T[]} all @param {(one: T) => string} name */
 function tally(all, name) {
@@ -88,7 +91,7 @@ export function report({ seed, seconds, evidence, transactions, lanes, holders, 
     visits: historian.visits.length,
     refusedWrites: intruder.refused,
     most: { memoryKb: watch.mostMemoryKb, windowEvents: watch.mostWindowEvents, slots: watch.mostSlots },
-    subscribers: holders.map((holder) => {
+    subscribers: holders.filter(({ name }) => name !== lateName).map((holder) => {
       const all = delays(holder.marks, transactions);
       const at = (/** @type {number} */ share) => Math.round(all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0);
       return { name: holder.name, events: holder.count, connections: holder.sum((client) => client.opened), medianMs: at(0.5), p99Ms: at(0.99), longestMs: at(1) };

@@ -11,7 +11,7 @@ import { checkReadPath, Intruder } from './intruder.mjs';
 import { ChaosFaults, decks } from './faults.mjs';
 import * as fleeting from './fleeting.mjs';
 import { checkVisits, Historian } from './historian.mjs';
-import { report } from './report.mjs';
+import { lateName, report } from './report.mjs';
 import { Stand, database } from './stand.mjs';
 import * as habits from './subscribers.mjs';
 import { Watch } from './watch.mjs';
@@ -102,6 +102,7 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
       new ChaosFaults(stand, { ...shared, random: random.fork('network'), deck: deck.network })];
     const [processes, network] = /** @type {[ChaosFaults, ChaosFaults]} */ (lanes);
     await Promise.all(holders.map((holder) => holder.connect()));
+    for (const holder of holders) holder.begin();
     for (const subscriber of fleet) subscriber.start();
     workload.start(writers);
     for (const helper of helpers) helper.start();
@@ -136,7 +137,8 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
     await client.end();
 
     say('draining');
-    const late = new habits.Habitual('late/json', stand.b, 'json');
+    for (const fanout of stand.fanouts) await fanout.ready({ timeoutMs: patience });
+    const late = new habits.Habitual(lateName, stand.b, 'json');
     holders.push(late);
     await late.connect();
     for (const holder of holders) {

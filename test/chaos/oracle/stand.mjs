@@ -46,8 +46,6 @@ export class Stand {
     this.fanoutClocks = fanoutFlags.map((_, n) => new Clock(`${this.dir}/fanout${n}`));
     /** @type {Cluster} */
     this.cluster = /** @type {any} */ (undefined);
-    /** @type {Record<string, number>} */
-    this.mostMemoryKb = {};
   }
 
   static async create() {

@@ -12,7 +12,7 @@ export class Habitual extends Subscriber {
   /** When each transaction's mark came, milliseconds since 1970, by label. @type {Map<string, number>} */
   marks = new Map();
   stopping = false;
-  /** @type {Promise<void>} */
+  #turn = async () => void (await pause(50));
   #running = Promise.resolve();
 
   /**
@@ -31,10 +31,15 @@ export class Habitual extends Subscriber {
     if (update.topic === ledgerTopic) this.marks.set(update.docKey.slice('tx:'.length), update.receivedAt);
   }
 
-  /** Does what it is used to, until it is told to stop. @param {() => Promise<void>} turn */
+  /** What it is used to do, again and again. @param {() => Promise<void>} turn */
   keep(turn) {
+    this.#turn = turn;
+  }
+
+  /** Lives by its habit until it is told to be calm. */
+  begin() {
     this.#running = (async () => {
-      while (!this.stopping) await turn();
+      while (!this.stopping) await this.#turn();
     })();
   }
 

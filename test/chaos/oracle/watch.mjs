@@ -5,7 +5,6 @@ import { database, windowEvents } from './stand.mjs';
 
 /** More than the page caches, windows and queues of this stand can take. */
 const memoryLimitKb = sanitized ? 2 << 20 : 400 << 10;
-/** Memory that grows with what came and not with its limits is more than this over a run. */
 
 export class Watch {
   /** @type {Set<string>} */
