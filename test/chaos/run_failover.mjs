@@ -1,6 +1,6 @@
 // Promotions of a standby, and restarts of two fan-outs one after the other. Started by inside.mjs:
 //
-//   node test/chaos/inside.mjs run_failover.mjs [--runs N] [--only async/kill,async/cut,sync/kill,sync/cut,rolling] [--clients N] [--results FILE]
+//   node test/chaos/inside.mjs run_failover.mjs [--runs N] [--only async/kill,async/cut,sync/kill,sync/cut,unconfirmed/kill,rolling] [--clients N] [--results FILE]
 //
 // Exit status 0 when nothing was wrong; --results appends a line of JSON for each run.
 import { appendFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { runRolling } from './failover/rolling.mjs';
 
 const { values } = parseArgs({ options: {
   runs: { type: 'string', default: '1' },
-  only: { type: 'string', default: 'async/kill,async/cut,sync/kill,sync/cut,rolling' },
+  only: { type: 'string', default: 'async/kill,async/cut,sync/kill,sync/cut,unconfirmed/kill,rolling' },
   clients: { type: 'string', default: '20' },
   results: { type: 'string' },
 } });

@@ -221,11 +221,11 @@ export class SyncClient {
 
   /** Stops reading what the server sends, as a client that is busy or asleep; `resume` reads on. */
   pause() {
-    this.#transport?.pause();
+    if (this.#transport?.readyState === WebSocket.OPEN) this.#transport.pause();
   }
 
   resume() {
-    this.#transport?.resume();
+    if (this.#transport?.isPaused) this.#transport.resume();
   }
 
   /** Disconnects for good. */

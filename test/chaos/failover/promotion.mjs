@@ -3,7 +3,7 @@ import { Cluster, Fanout, waitFor } from '../../harness/index.mjs';
 import { Network } from '../network.mjs';
 import { Follower, Writers, checkFollower, database, headsOf, readJournal, reader, script, topics } from './load.mjs';
 
-/** @typedef {'async' | 'sync'} Replication */
+/** unconfirmed: synchronous, but the standby is cut off before the fault, so that commits wait for it. @typedef {'async' | 'sync' | 'unconfirmed'} Replication */
 /** kill: every process of the primary, by SIGKILL. cut: its host's cable. @typedef {'kill' | 'cut'} How */
 /**
  * @typedef {object} Facts
@@ -29,10 +29,7 @@ const standbyName = 'oa_standby';
 async function servers(network, replication) {
   const hba = [`host all all ${network.range} trust`, `host replication all ${network.range} trust`];
   const primary = await Cluster.create({ place: { netns: network.file('primary'), hba },
-    settings: { listen_addresses: network.address('primary'), ...(replication === 'sync' ? { synchronous_standby_names: standbyName } : {}) }, start: false });
-  // No commit can wait for the standby before there is one.
-  primary.configure({ synchronous_standby_names: '' });
-  await primary.start();
+    settings: { listen_addresses: network.address('primary') } });
   await primary.createDatabase(database);
   primary.psql(database, script);
   const standby = await primary.backup({ standby: true, place: { netns: network.file('standby'), hba: [] },
@@ -40,7 +37,7 @@ async function servers(network, replication) {
       primary_conninfo: `host=${network.address('primary')} port=5432 user=postgres application_name=${standbyName}` } });
   await waitFor(() => primary.psql('postgres', `SELECT count(*) FROM pg_stat_replication WHERE application_name = '${standbyName}' AND state = 'streaming'`).trim() === '1',
     { what: 'the standby follows' });
-  if (replication === 'sync') {
+  if (replication !== 'async') {
     primary.configure({ synchronous_standby_names: standbyName });
     primary.psql('postgres', 'SELECT pg_reload_conf();');
     await waitFor(() => primary.psql('postgres', `SELECT sync_state FROM pg_stat_replication WHERE application_name = '${standbyName}'`).trim() === 'sync',
@@ -87,13 +84,16 @@ export async function runPromotion({ replication, how, say }) {
       network.cut('standby');
       const seen = staying.map(({ got }) => got.length);
       await waitFor(() => staying.every(({ got }, n) => got.length >= (seen[n] ?? 0) + 20), { what: 'clients see what the standby does not have' });
+    } else if (replication === 'unconfirmed') {
+      network.cut('standby');
+      await waitFor(() => staying.every(({ got }) => got.length > writers.acknowledged.length), { what: 'clients see what the standby has not confirmed' });
     }
     say('the primary goes');
     const begun = performance.now();
     if (how === 'kill') await primary.kill9();
     else network.cut('primary');
     writers.hosts = hosts.slice(1);
-    if (replication === 'async') network.mend('standby');
+    network.mend('standby');
     await standby.promote();
     const promoted = performance.now();
     say('promoted');
@@ -127,8 +127,8 @@ export async function runPromotion({ replication, how, say }) {
     const results = [...staying.map((follower) => ({ follower, ...checkFollower(follower.name, follower, journal) })),
       { follower: returned, ...checkFollower(returned.name, returned, journal, new Map(old.map(({ topic, watermark }) => [topic, watermark]))) }];
     const problems = results.flatMap((result) => result.problems);
-    if (replication === 'sync' && acknowledgedLost > 0) problems.push(`${acknowledgedLost} acknowledged rows are lost`);
-    if (replication === 'async' && !results.some(({ lost }) => lost > 0)) problems.push('no client had seen an event that is lost: nothing was tried');
+    if (replication !== 'async' && acknowledgedLost > 0) problems.push(`${acknowledgedLost} acknowledged rows are lost`);
+    if (replication !== 'sync' && !results.some(({ lost }) => lost > 0)) problems.push('no client had seen an event that is lost: nothing was tried');
     for (const { client, name } of staying) {
       if (client.opened !== 1) problems.push(`${name} had ${client.opened} connections: it did not stay attached`);
     }

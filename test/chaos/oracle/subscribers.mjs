@@ -12,7 +12,10 @@ export class Habitual extends Subscriber {
   /** When each transaction's mark came, milliseconds since 1970, by label. @type {Map<string, number>} */
   marks = new Map();
   stopping = false;
-  #turn = async () => void (await pause(50));
+  /** @type {() => Promise<void>} */
+  #turn = async () => {
+    await pause(50);
+  };
   #running = Promise.resolve();
 
   /**
