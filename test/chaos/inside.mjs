@@ -17,7 +17,7 @@ function run(program, args, env) {
   for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => {
     child.on('error', (error) => {
-      console.error(`${program} cannot be run: ${error.message}`);
+      console.error(`${program} cannot be run (${error.message}): this test makes network namespaces, which takes root, or sudo without a password`);
       resolve(1);
     });
     child.on('exit', (code, signal) => {
@@ -42,8 +42,15 @@ if (!program) {
 if (process.getuid?.() !== 0) process.exit(await asRoot());
 
 process.umask(0o022);
-const network = Network.create(hosts);
 let status = 1;
+/** @type {Network} */
+let network;
+try {
+  network = Network.create(hosts);
+} catch (error) {
+  console.error(/** @type {Error} */ (error).message);
+  process.exit(1);
+}
 try {
   status = await run('nsenter', [`--net=${network.file('clients')}`, '--', 'unshare', '--mount', '--propagation', 'private', '--',
     process.execPath, `${here}${program}`, ...args], network.environment);
