@@ -24,6 +24,7 @@ import { Follower, Writers, checkFollower, database, headsOf, readJournal, reade
  */
 
 const standbyName = 'oa_standby';
+const writerCount = 4;
 
 /** @param {Network} network @param {Replication} replication */
 async function servers(network, replication) {
@@ -69,7 +70,7 @@ export async function runPromotion({ replication, how, say }) {
       cleanups.push(() => follower.close());
       await follower.connect();
     }
-    const writers = new Writers(hosts.slice(0, 1), 4, 10);
+    const writers = new Writers(hosts.slice(0, 1), writerCount, 10);
     cleanups.push(() => writers.stop());
     const [absent, ...staying] = /** @type {[Follower, ...Follower[]]} */ (followers);
     await waitFor(() => followers.every(({ got }) => got.length >= 100), { what: 'every client has a hundred events' });
@@ -81,19 +82,22 @@ export async function runPromotion({ replication, how, say }) {
       JOIN LATERAL (SELECT max(watermark) AS head FROM runtime.sync_stream_events WHERE topic = t) h ON true`).trim() === 't', { what: 'the standby has what it saw' });
     if (replication === 'async') {
       // What is written from here on reaches clients and not the standby.
-      network.cut('standby');
+      network.swallow('primary', 'standby');
+      cleanups.push(() => network.unswallow('primary', 'standby'));
       const seen = staying.map(({ got }) => got.length);
       await waitFor(() => staying.every(({ got }, n) => got.length >= (seen[n] ?? 0) + 20), { what: 'clients see what the standby does not have' });
     } else if (replication === 'unconfirmed') {
-      network.cut('standby');
-      await waitFor(() => staying.every(({ got }) => got.length > writers.acknowledged.length), { what: 'clients see what the standby has not confirmed' });
+      network.swallow('primary', 'standby');
+      cleanups.push(() => network.unswallow('primary', 'standby'));
+      // Each writer has one commit under way: one more was begun after the standby was cut off.
+      await waitFor(() => staying.every(({ got }) => got.length > writers.acknowledged.length + writerCount), { timeoutMs: 60_000,
+        what: 'clients see what the standby has not confirmed' });
     }
     say('the primary goes');
     const begun = performance.now();
     if (how === 'kill') await primary.kill9();
     else network.cut('primary');
     writers.hosts = hosts.slice(1);
-    network.mend('standby');
     await standby.promote();
     const promoted = performance.now();
     say('promoted');
@@ -144,7 +148,7 @@ export async function runPromotion({ replication, how, say }) {
       gaps: results.reduce((sum, { follower }) => sum + follower.client.gaps, 0), twice: problems.filter((problem) => /twice/.test(problem)).length,
       clients: results.length, events: journal.length } };
   } finally {
-    for (const host of ['primary', 'standby']) network.mend(host);
+    network.mend('primary');
     /** @type {unknown[]} */
     const failures = [];
     for (const cleanup of cleanups.reverse()) await Promise.resolve().then(cleanup).catch((error) => failures.push(error));
