@@ -42,6 +42,8 @@ if (!program) {
 if (process.getuid?.() !== 0) process.exit(await asRoot());
 
 process.umask(0o022);
+// Where ip and tc are, whatever the caller's PATH.
+process.env.PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 let status = 1;
 /** @type {Network} */
 let network;

@@ -30,8 +30,6 @@ export class ChaosFaults extends Faults {
   problems = [];
   /** @type {import('../../integration/oracle/transaction.mjs').Transaction[]} */
   transactions = [];
-  /** Times at which the clocks of messages cannot be believed. */
-  clockSteps = 0;
 
   /**
    * @param {Stand} stand
@@ -151,12 +149,21 @@ export class ChaosFaults extends Faults {
     }
   }
 
-  /** The server's clock goes ahead or back by up to three hours, and right again. */
+  /**
+   * The server's clock goes ahead or back by up to three hours, and right again. PostgreSQL's own timers (lock_timeout, statement_timeout,
+   * deadlock_timeout, pg_sleep) that began ahead would wait until their time has come, with OA Sync or without: who waits is ended.
+   */
   async stepServerClock() {
-    this.clockSteps++;
     this.stand.serverClock.set(this.random.integer(-10_800, 10_800));
     await pause(this.random.integer(500, 2500));
     this.stand.serverClock.set(0);
+    for (let looks = 2; looks > 0; looks--) {
+      await this.withServer(async (client) => {
+        await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND state = 'active'
+          AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')`, [writerName]);
+      });
+      await pause(100);
+    }
   }
 
   /** A fan-out's clock: every token has expired, or is not valid yet. */

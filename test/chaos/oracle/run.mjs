@@ -65,6 +65,15 @@ async function settle({ cluster }) {
   }, { timeoutMs: patience, everyMs: 200, what: () => `voids are filled; the server's log:\n${cluster.logTail()}` });
 }
 
+/** What the server is doing, for a message. @param {Stand} stand */
+function activity({ cluster }) {
+  try {
+    return cluster.psql(database, `SELECT pid, application_name, state, wait_event, now() - query_start, left(query, 100) FROM pg_stat_activity WHERE state <> 'idle'`);
+  } catch (error) {
+    return String(error);
+  }
+}
+
 /** Deals faults until the time is over. @param {ChaosFaults} faults @param {number} until @param {() => Promise<unknown>} between */
 async function deal(faults, until, between) {
   while (performance.now() < until) {
@@ -114,7 +123,7 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
         // The next fault meets a load again.
         const target = workload.committed + processes.random.integer(3, 25);
         await waitFor(() => workload.committed >= target || workload.failures.length > 0, { timeoutMs: patience,
-          what: () => `writers go on after ${JSON.stringify(processes.counts)}; the server's log:\n${stand.cluster.logTail()}` });
+          what: () => `writers go on after ${JSON.stringify(processes.counts)};\n${activity(stand)}\nthe server's log:\n${stand.cluster.logTail(20)}` });
       }),
       deal(network, until, () => pause(steps.integer(300, 1500))),
     ]);
