@@ -187,6 +187,14 @@ export async function readTable(client) {
   return table;
 }
 
+/** @param {import('../../harness/index.mjs').Cluster} cluster @param {string} database @returns {Promise<Map<string, number>>} */
+export async function readFloors(cluster, database) {
+  const client = await cluster.connect(database);
+  const { rows } = await client.query('SELECT topic, floor FROM runtime.sync_topics WHERE topic LIKE $1', [`${prefix}%`]);
+  await client.end();
+  return new Map(rows.map(({ topic, floor }) => [topic, floor]));
+}
+
 /**
  * What is wrong with resets: a reason other than the floor, a cursor that was not below it, a floor that never was.
  * @param {string} name @param {Reset[]} resets @param {Map<string, number>} floors as they are in the end; they only rise

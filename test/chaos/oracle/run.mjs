@@ -140,7 +140,6 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
     const client = await stand.cluster.connect(database);
     const evidence = await readEvidence(client, `${fleeting.prefix}%`);
     const table = await fleeting.readTable(client);
-    const { rows: floors } = await client.query(`SELECT topic, floor FROM runtime.sync_topics WHERE topic LIKE $1`, [`${fleeting.prefix}%`]);
     const transactions = [setup, ...workload.transactions, ...processes.transactions];
     problems.push(...checkDatabase(evidence, transactions, processes.crashes), ...await checkReadPath(client, evidence, transactions));
     await client.end();
@@ -154,13 +153,14 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
       await holder.reachEnd(evidence.journal, patience).catch((error) => problems.push(String(error)));
       problems.push(...checkSubscriber(evidence.journal, holder.name, holder.received), ...holder.problems());
     }
+    for (const subscriber of fleet) await subscriber.settle(table, patience).catch((error) => problems.push(String(error)));
+    for (const subscriber of fleet) await subscriber.stop();
+    // Floors rise while one who slept is told of them: what they are now is not below any that was told.
+    const floors = await fleeting.readFloors(stand.cluster, database);
     for (const subscriber of fleet) {
-      await subscriber.settle(table, patience).catch((error) => problems.push(String(error)));
-      problems.push(...fleeting.checkResets(subscriber.name, subscriber.resets, new Map(floors.map(({ topic, floor }) => [topic, floor]))),
-        ...subscriber.client.problems.map((problem) => `${subscriber.name}: ${problem}`));
+      problems.push(...fleeting.checkResets(subscriber.name, subscriber.resets, floors), ...subscriber.client.problems.map((problem) => `${subscriber.name}: ${problem}`));
       if (subscriber.client.gaps > 0) problems.push(`${subscriber.name} saw ${subscriber.client.gaps} gaps`);
     }
-    for (const subscriber of fleet) await subscriber.stop();
     for (const holder of holders) await holder.close().catch(() => {});
     await watch.stop();
     problems.push(...checkVisits(evidence.journal, historian.visits), ...historian.problems, ...intruder.problems, ...watch.problems,
