@@ -28,6 +28,7 @@ export const runners = {
   'docs/protocol/OA_SYNC_WS_MAPPING.md': 'test/wire/mapping_doc.test.mjs',
   'docs/read_models.md': 'test/integration/projections.test.mjs',
   'docs/snapshots.md': 'test/integration/page_sql.test.mjs',
+  'docs/sync/PARITY.md': 'test/integration/page_sql.test.mjs',
   'docs/sync/PARITY_DASHBOARD.md': 'test/integration/page_sql.test.mjs',
   'docs/sync/RUNTIME_CODEX_CUTOVER_RUNBOOK.md': 'test/integration/runbooks.test.mjs',
 };
@@ -73,7 +74,8 @@ export function inventory() {
     sqlNames: new Set([...`${sql}\n${cpp}`.matchAll(/\b(?:oa_)?sync_[a-z0-9_]+\b/g)].map(([name]) => name)),
     settings: new Set([...cpp.matchAll(/"(oa_sync\.[a-z_]+)"/g)].map(([, name = '']) => name)),
     // test/wire/metrics_docs.test.mjs compares that page with a server's.
-    metrics: new Set([...readFileSync(`${root}/docs/operations/metrics.md`, 'utf8').matchAll(/\boa_sync_[a-z0-9_]+\b/g)].map(([name]) => name)),
+    metrics: new Set([...[...readFileSync(`${root}/docs/operations/metrics.md`, 'utf8').matchAll(/\boa_sync_[a-z0-9_]+\b/g)].map(([name]) => name),
+      ...[...readFileSync(`${root}/fanout/src/net/metrics.cpp`, 'utf8').matchAll(/Family\("(\w+)"/g)].map(([, name]) => `oa_sync_${name}`)]),
   };
 }
 

@@ -4,7 +4,8 @@
 //   --short        some seconds for each step instead of some minutes for all
 //   --report docs  writes docs/sync/status/DRILL-<date>.md; otherwise build/drill/DRILL-<date>.md
 //   --blind        with gates that see no mismatch: the drill has to fail (exit code 1)
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../harness/index.mjs';
 import { play, sizes } from './play.mjs';
@@ -29,5 +30,12 @@ const directory = args.report === 'docs' ? `${root}/docs/sync/status` : `${root}
 mkdirSync(directory, { recursive: true });
 const file = `${directory}/DRILL-${new Date(record.startedAt).toISOString().slice(0, 10)}.md`;
 writeFileSync(file, record.report(failure));
+if (args.report === 'docs') {
+  // Every page is reachable: the list of reports names it.
+  const list = `${directory}/README.md`;
+  const name = basename(file);
+  const text = readFileSync(list, 'utf8');
+  if (!text.includes(`(${name})`)) writeFileSync(list, `${text.trimEnd()}\n- [${name}](${name})\n`);
+}
 console.log(`drill: ${failure === undefined ? 'passed' : 'FAILED'}; the report is ${file}`);
 process.exit(failure === undefined ? 0 : 1);

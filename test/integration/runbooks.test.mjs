@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { Cluster, Fanout, Keyring, SyncClient, root, waitFor } from '../harness/index.mjs';
+import { EarlierApi } from '../drill/earlier_api.mjs';
 import { blocksOf, runBlock, textOf } from '../harness/pages.mjs';
 
 /** @typedef {import('../harness/pages.mjs').Block} Block */
@@ -214,6 +215,25 @@ runbook('latency-and-lag', async (page) => {
   assert.match(of('pg_stat_replication'), /^oa-sync-fanout/m);
 });
 
+runbook('parity-mismatch', async (page) => {
+  // An earlier lane that says something else of one run.
+  const api = new EarlierApi(cluster.pool(database, 1), 0);
+  await api.start();
+  try {
+    api.liesAbout = 'runtime/run_summary:r1';
+    ask(`SELECT runtime.sync_parity_set_lane('runs', topic => 'runtime.run_summaries', adapter => 'http', address => '${api.url('/parity')}', enabled => true)`);
+    const of = await page();
+    assert.match(of('parity gate'), /closed: the lines above say why/, 'before the first audit');
+    assert.match(of('sync_parity_results'), /runtime\/run_summary:r1\|summary_hash_mismatch\|/);
+    const gate = blocksOf(`${directory}/parity-mismatch.md`, 'sh').find(({ text }) => text.includes('parity gate'));
+    assert.ok(gate);
+    assert.match(await run(gate), /mismatch rate[^]*closed/);
+  } finally {
+    await api.stop();
+    ask(`SELECT runtime.sync_parity_drop_lane('runs')`);
+  }
+});
+
 runbook('write-failures', async (page) => {
   ask(`CREATE TABLE app.notes (id int PRIMARY KEY, shop int, body text);
     SELECT runtime.sync_publish('app.notes', topic => 'shop:{shop}:notes', doc_key => 'note:{id}');
@@ -278,6 +298,15 @@ runbook('failover', async (page) => {
   standby.psql(database, `UPDATE app.runs SET status = 'succeeded', seq = seq + 1 WHERE run_id = 'r1'`);
   await client.reach('runtime.run_summaries', head + 1);
   client.assertClean();
+});
+
+test('docs/sync/RUNTIME_CODEX_CUTOVER_RUNBOOK.md: what it asks for by hand', async () => {
+  /** @type {string[]} */
+  const outputs = [];
+  const blocks = blocksOf('docs/sync/RUNTIME_CODEX_CUTOVER_RUNBOOK.md', 'sql', 'sh');
+  for (const block of blocks) outputs.push(await run(block, { on: block.kind === 'sql' ? standby : cluster }));
+  assert.equal(outputs[blocks.findIndex(({ text }) => text.includes('problem IS NOT NULL'))], '');
+  assert.match(outputs[blocks.findIndex(({ text }) => text.includes('projection_lag'))] ?? '', /^0\n\d+\|\d+$/m);
 });
 
 test('every runbook was run', () => {
