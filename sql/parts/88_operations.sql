@@ -113,7 +113,7 @@ BEGIN
     RAISE EXCEPTION 'a limit is out of range' USING ERRCODE = 'invalid_parameter_value',
       DETAIL = 'max_events may be from 1 to 1000, max_bytes to 67108864, max_searched to 1000000.';
   END IF;
-  FOR e IN SELECT j.watermark, j.epoch, j.doc_key, j.doc_version, j.op, j.payload, j.payload_hash, j.inserted_at
+  FOR e IN SELECT j.watermark, j.epoch, j.doc_key, j.doc_version, j.op, j.payload, j.payload_hash, j.inserted_at, j.traceparent
       FROM @extschema@.sync_stream_events j
       WHERE j.topic = wanted_topic AND j.watermark < reached ORDER BY j.watermark DESC LOOP
     IF searched >= max_searched OR cardinality(events) >= max_events THEN
@@ -133,7 +133,7 @@ BEGIN
         'doc_version', CASE WHEN e.doc_version BETWEEN -9007199254740991 AND 9007199254740991
           THEN to_json(e.doc_version) ELSE to_json(e.doc_version::text) END, 'op', e.op, 'payload', payload::json, 'payload_hash', encode(e.payload_hash, 'base64'),
         'hydration_required', e.op = 'upsert' AND payload IS NULL,
-        'inserted_at', floor(extract(epoch FROM e.inserted_at) * 1000)::bigint);
+        'inserted_at', floor(extract(epoch FROM e.inserted_at) * 1000)::bigint, 'traceparent', e.traceparent);
     END IF;
     searched := searched + 1;
     reached := e.watermark;
@@ -145,7 +145,7 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_events_json(text, text, bigint, integer, bigint, integer) IS
   'The events of a topic that the journal still has, newest first, as one JSON text: those below the watermark `before` (null: from the head), of one document where doc_key is given (and the truncates that took it). Voids are left out. At most max_events (1 to 1000) and about max_bytes (at least one event if there is one), and no more than max_searched events are looked at, so what it costs does not grow with the topic. '
-  'next_before is where to go on, null at the end of what is retained; with doc_key a page may be empty and yet not the last. searched says how many events were looked at. hydration_required: the payload is kept out of the journal (pointer mode). inserted_at is in milliseconds since 1970, payload_hash in base64, epoch a text, as is a doc_version above 2^53. Only commits that are on disk are shown. '
+  'next_before is where to go on, null at the end of what is retained; with doc_key a page may be empty and yet not the last. searched says how many events were looked at. hydration_required: the payload is kept out of the journal (pointer mode). inserted_at is in milliseconds since 1970, payload_hash in base64, epoch a text, as is a doc_version above 2^53; traceparent is null where the writer set none. Only commits that are on disk are shown. '
   'ERROR 22023 for an invalid topic or limit, 22004 for nulls. Example: SELECT runtime.sync_events_json(''runtime.run_summaries'', doc_key => ''run:42'', max_events => 10);';
 
 REVOKE ALL ON FUNCTION @extschema@.sync_overview(), @extschema@.oa_sync_flush_visible(),
