@@ -14,7 +14,8 @@
 namespace oasync {
 namespace {
 
-bool past_pre_commit = false;  // what is captured now would not be appended any more
+bool past_pre_commit = false;           // what is captured now would not be appended any more
+DatabaseState* appending_in = nullptr;  // the database whose journal this transaction appends to
 
 // Pins every topic before any watermark is taken: what can fail, fails before there is something to fill.
 void Allocate(const Journal* journal, LoggedTopic* topics, int count) {
@@ -126,6 +127,7 @@ void PreCommit() {
   MemoryContextReset(context);  // what a failed commit left
   const ContextSwitch in(context);
   DatabaseState* database = MyDatabaseState();
+  appending_in = database;
   const Journal* journal = GetJournal();
   const uint64 epoch = CurrentEpoch(journal);
   int topic_count = 0;
@@ -167,6 +169,10 @@ void OnTransaction(XactEvent event, void*) {
       DropLog(false);
       EndProgress();
       past_pre_commit = false;
+      if (appending_in != nullptr && event == XACT_EVENT_ABORT) {
+        pg_atomic_fetch_add_u64(&appending_in->write_failures, 1);
+      }
+      appending_in = nullptr;
       OnTransactionEnd(event == XACT_EVENT_COMMIT);
       break;
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
