@@ -15,6 +15,7 @@ packages=(
   libspdlog-dev libfmt-dev libcli11-dev prometheus-cpp-dev zlib1g-dev
   # tests
   libgtest-dev libgmock-dev postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl procps
+  prometheus
   chromium fonts-dejavu-core
   haproxy iproute2 util-linux mount
 )

@@ -7,13 +7,15 @@
 #include "journal_append.h"
 #include "journal_scan.h"
 #include "topic_heads.h"
+#include "traceparent.h"
 #include "truncate.h"
 #include "worker.h"
 
 namespace oasync {
 namespace {
 
-bool past_pre_commit = false;  // what is captured now would not be appended any more
+bool past_pre_commit = false;           // what is captured now would not be appended any more
+DatabaseState* appending_in = nullptr;  // the database whose journal this transaction appends to
 
 // Pins every topic before any watermark is taken: what can fail, fails before there is something to fill.
 void Allocate(const Journal* journal, LoggedTopic* topics, int count) {
@@ -42,8 +44,30 @@ void Report(AppendPhase phase, int topic_count, uint64 appended) {
   ReportProgress({phase, topic_count, LoggedEvents(), appended, SpilledBytes()});
 }
 
+// The trace of the events that are read from the log, where it lies while rows point to it.
+class PresentTrace {
+ public:
+  // Takes in the next event. REQUIRES the context of the batch in force when the event does not stay.
+  void See(const LoggedEvent& event, bool stays) {
+    if (event.trace != LoggedTrace::kOwn) return;
+    text_ = stays ? event.Traceparent() : CopyVarlena(event.Traceparent());
+  }
+  Datum text() const { return text_; }
+  // Call before the batch's memory goes.
+  void Keep() {
+    if (text_ == 0 || text_ == PointerGetDatum(kept_)) return;
+    memcpy(kept_, DatumGetPointer(text_), sizeof(kept_));
+    text_ = PointerGetDatum(kept_);
+  }
+
+ private:
+  Datum text_ = 0;
+  alignas(int32) char kept_[VARHDRSZ + kTraceparentBytes];
+};
+
 uint64 Append(LoggedTopic* topics, int topic_count, uint64 epoch) {
-  JournalAppender* appender = OpenJournalAppender();
+  JournalAppender* appender = OpenJournalAppender(LogHasTraces());
+  PresentTrace trace;
   MemoryContext batch = nullptr;  // copies of what was read back from the file
   uint64 events = 0;
   bool stays = false;
@@ -69,13 +93,21 @@ uint64 Append(LoggedTopic* topics, int topic_count, uint64 epoch) {
       row.doc_key = CopyVarlena(row.doc_key);
       row.payload_hash = CopyVarlena(row.payload_hash);
       if (row.has_payload) row.payload = CopyVarlena(row.payload);
+      trace.See(*event, false);
       in.Back();
+    } else {
+      trace.See(*event, true);
     }
+    row.has_traceparent = event->trace != LoggedTrace::kNone;
+    if (row.has_traceparent) row.traceparent = trace.text();
     ++events;
     if (!AddJournalRow(appender, row)) continue;
     FlushJournal(appender);
     Report(AppendPhase::kAppend, topic_count, events);
-    if (batch != nullptr) MemoryContextReset(batch);
+    if (batch != nullptr) {
+      trace.Keep();
+      MemoryContextReset(batch);
+    }
   }
   CloseJournalAppender(appender);
   return events;
@@ -95,6 +127,7 @@ void PreCommit() {
   MemoryContextReset(context);  // what a failed commit left
   const ContextSwitch in(context);
   DatabaseState* database = MyDatabaseState();
+  appending_in = database;
   const Journal* journal = GetJournal();
   const uint64 epoch = CurrentEpoch(journal);
   int topic_count = 0;
@@ -136,6 +169,10 @@ void OnTransaction(XactEvent event, void*) {
       DropLog(false);
       EndProgress();
       past_pre_commit = false;
+      if (appending_in != nullptr && event == XACT_EVENT_ABORT) {
+        pg_atomic_fetch_add_u64(&appending_in->write_failures, 1);
+      }
+      appending_in = nullptr;
       OnTransactionEnd(event == XACT_EVENT_COMMIT);
       break;
     case XACT_EVENT_PARALLEL_PRE_COMMIT:

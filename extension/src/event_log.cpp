@@ -10,7 +10,9 @@ extern "C" {
 
 #include "append_progress.h"
 #include "bytes.h"
+#include "settings.h"
 #include "text_template.h"
+#include "traceparent.h"
 
 namespace oasync {
 namespace {
@@ -43,6 +45,9 @@ struct Log {
   SubLog* subs;
   int sub_count;
   int sub_cap;
+  bool traced;       // an event was logged with a trace
+  bool trace_known;  // `trace` is that of the last event with kOwn that the log still has
+  char trace[kTraceparentBytes];
   // Reading.
   uint64 read_at;
   Bytes record;
@@ -143,13 +148,28 @@ uint32 AppendVarlena(char* base, uint32 at, const void* from, size_t size) {
   return static_cast<uint32>(MAXALIGN(at + VARHDRSZ + size));
 }
 
+// How the traceparent in force is to be logged.
+LoggedTrace TraceNow() {
+  if (likely(traceparent[0] == '\0')) return LoggedTrace::kNone;
+  return the_log.trace_known && memcmp(the_log.trace, traceparent, kTraceparentBytes) == 0 ? LoggedTrace::kSame
+                                                                                           : LoggedTrace::kOwn;
+}
+
+void NoteTrace() {
+  memcpy(the_log.trace, traceparent, kTraceparentBytes);
+  the_log.trace_known = true;
+  the_log.traced = true;
+}
+
 }  // namespace
 
 void LogEvent(const EventParts& parts) {
   OpenLog();
   const ContextSwitch in(the_log.context);
   const size_t payload_size = parts.payload == nullptr ? 0 : MAXALIGN(VARHDRSZ + parts.payload->size());
-  const size_t size = MAXALIGN(sizeof(LoggedEvent)) + MAXALIGN(VARHDRSZ + 32) +
+  const LoggedTrace trace = TraceNow();
+  const size_t trace_size = trace == LoggedTrace::kOwn ? MAXALIGN(VARHDRSZ + kTraceparentBytes) : 0;
+  const size_t size = MAXALIGN(sizeof(LoggedEvent)) + MAXALIGN(VARHDRSZ + 32) + trace_size +
                       MAXALIGN(VARHDRSZ + parts.doc_key.size()) + payload_size;
   if (the_log.memory.len > 0 && the_log.memory.len + size > static_cast<size_t>(work_mem) * 1024) Spill();
   const int topic = TopicIndex(parts.topic);
@@ -161,8 +181,13 @@ void LogEvent(const EventParts& parts) {
   event->topic = static_cast<uint32>(topic);
   event->doc_version = parts.doc_version;
   event->op = parts.op;
+  event->trace = trace;
   event->payload_hash = MAXALIGN(sizeof(LoggedEvent));
   event->doc_key = AppendVarlena(base, event->payload_hash, parts.payload_hash, 32);
+  if (unlikely(trace == LoggedTrace::kOwn)) {
+    event->doc_key = AppendVarlena(base, event->doc_key, traceparent, kTraceparentBytes);
+    NoteTrace();
+  }
   const uint32 after_key = AppendVarlena(base, event->doc_key, parts.doc_key.data(), parts.doc_key.size());
   if (parts.payload != nullptr) {
     event->payload = after_key;
@@ -177,6 +202,7 @@ void LogEvent(const EventParts& parts) {
 }
 
 bool LogIsEmpty() { return LogSize() == 0; }
+bool LogHasTraces() { return the_log.traced; }
 
 LoggedTopic* CountTopics(int* topic_count) {
   if (the_log.recount) {
@@ -254,6 +280,7 @@ void AbortSubLog(SubTransactionId sub) {
   }
   if (keep == LogSize()) return;
   the_log.recount = true;
+  the_log.trace_known = false;  // what it was the same as may be cut off
   const bool was_large = the_log.events >= kProgressFrom;
   the_log.events = keep_events;
   if (was_large) ReportCapture();

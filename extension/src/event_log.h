@@ -12,6 +12,14 @@ namespace oasync {
 // The event's doc_version is to be its watermark.
 constexpr int64 kVersionIsWatermark = -1;
 
+// The trace that an event belongs to. A transaction rarely has more than one: it lies in the log where it changes, so
+// that a million events take no more room for it than one.
+enum class LoggedTrace : uint8_t {
+  kNone,
+  kSame,  // that of the last event before it with kOwn
+  kOwn,   // it follows the payload's hash
+};
+
 // One event as it lies in the log: this header, then the varlenas, each MAXALIGNed.
 struct LoggedEvent {
   uint32 size;   // of everything
@@ -21,8 +29,11 @@ struct LoggedEvent {
   uint32 payload;  // 0: none
   uint32 payload_hash;
   Op op;
+  LoggedTrace trace;
 
   Datum At(uint32 offset) const { return PointerGetDatum(reinterpret_cast<const char*>(this) + offset); }
+  // REQUIRES trace to be kOwn.
+  Datum Traceparent() const { return At(payload_hash + static_cast<uint32>(MAXALIGN(VARHDRSZ + 32))); }
 };
 
 struct LoggedTopic {
@@ -33,7 +44,8 @@ struct LoggedTopic {
   int hold_index;   // for the allocation
 };
 
-// Adds an event. `payload` is null for none. Everything is in the server's encoding. May raise an ERROR.
+// Adds an event, with the traceparent that is in force. `payload` is null for none. Everything is in the server's
+// encoding. May raise an ERROR.
 struct EventParts {
   std::string_view topic;
   std::string_view doc_key;
@@ -46,6 +58,8 @@ void LogEvent(const EventParts& parts);
 
 // True when nothing is logged in this transaction.
 bool LogIsEmpty();
+// True when an event of it may belong to a trace.
+bool LogHasTraces();
 
 // The topics of the log, with their counts.
 LoggedTopic* CountTopics(int* topic_count);

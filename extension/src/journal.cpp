@@ -163,10 +163,10 @@ const JournalPartition* PartitionFor(const Journal* journal, TimestampTz when) {
 }
 
 void CheckJournalColumns(Oid relid, TupleDesc columns) {
-  static constexpr Oid kTypes[kJournalColumns] = {TEXTOID, INT8OID, INT8OID,  TEXTOID, INT8OID,
-                                                  TEXTOID, JSONOID, BYTEAOID, XID8OID, TIMESTAMPTZOID};
-  bool same = columns->natts == kJournalColumns;
-  for (int i = 0; same && i < kJournalColumns; ++i) {
+  static constexpr Oid kTypes[kJournalColumns] = {TEXTOID, INT8OID,  INT8OID, TEXTOID,        INT8OID, TEXTOID,
+                                                  JSONOID, BYTEAOID, XID8OID, TIMESTAMPTZOID, TEXTOID};
+  bool same = columns->natts == kJournalColumns || columns->natts == kJournalColumnsOf040;
+  for (int i = 0; same && i < columns->natts; ++i) {
     same = columns->attrs[i].atttypid == kTypes[i] && !columns->attrs[i].attisdropped;
   }
   if (same) return;

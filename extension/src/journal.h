@@ -53,11 +53,20 @@ enum JournalColumn {
   kColPayloadHash,
   kColTxid,
   kColInsertedAt,
+  kColTraceparent,  // since 0.5.0: not there before ALTER EXTENSION oa_sync UPDATE
 };
-constexpr int kJournalColumns = 10;
+constexpr int kJournalColumns = 11;
+constexpr int kJournalColumnsOf040 = 10;
 
-// ERROR unless the relation has exactly the journal's columns (a partition that was attached by hand may not).
+// ERROR unless the relation has exactly the journal's columns (a partition that was attached by hand may not), those of
+// today or of 0.4.0.
 void CheckJournalColumns(Oid relid, TupleDesc columns);
+
+// A row of the journal by its columns, JournalColumn - 1. One of 0.4.0 has a null for what it lacks.
+struct JournalValues {
+  Datum values[kJournalColumns];
+  bool isnull[kJournalColumns];
+};
 
 // Registers the invalidation callback. Called from _PG_init; children of the postmaster inherit it.
 void WatchJournal();

@@ -27,6 +27,7 @@ struct JournalAppender {
   Relation place;         // the index on (topic, watermark), when it is the only one
   ResultRelInfo* result;  // all indexes, when there are others
   EState* estate;         // only when one of them has expressions or a predicate
+  TupleDesc form;         // what tuples are formed by: see FormFor
   Datum op_texts[5];
   Datum txid;
   TimestampTz appended_at;
@@ -133,12 +134,33 @@ void InsertIndexEntries(JournalAppender* appender, TupleTableSlot* slot) {
   ResetPerTupleExprContext(appender->estate);
 }
 
+// A row without a traceparent is stored as if the column, which is the last one, had been added after it: nobody pays
+// for it. A null in its place would take eight bytes of each row and of its WAL, for a bitmap of nulls that most rows
+// otherwise don't have.
+TupleDesc FormFor(const JournalAppender* appender, bool traces) {
+  TupleDesc all = RelationGetDescr(appender->rel);
+  // An index of somebody's own may look at any column of what is inserted.
+  if (traces || appender->place == nullptr || all->natts == kJournalColumnsOf040) return all;
+  static TupleDesc without = nullptr;  // the same for every partition: CheckJournalColumns
+  if (without == nullptr) {
+    const ContextSwitch in(TopMemoryContext);
+    TupleDesc made = CreateTemplateTupleDesc(kJournalColumnsOf040);
+    for (AttrNumber i = 1; i <= kJournalColumnsOf040; ++i) TupleDescCopyEntry(made, i, all, i);
+    without = made;
+    in.Back();
+  }
+  return without;
+}
+
 // The slot of the batch's row `at`, empty.
 TupleTableSlot* SlotAt(JournalAppender* appender, int at) {
   if (appender->slots == nullptr) {
     appender->slots = static_cast<TupleTableSlot**>(palloc(sizeof(TupleTableSlot*) * kBatchRows));
   }
-  if (at == appender->slots_made) appender->slots[appender->slots_made++] = table_slot_create(appender->rel, nullptr);
+  if (at == appender->slots_made) {
+    appender->slots[appender->slots_made++] =
+        MakeSingleTupleTableSlot(appender->form, table_slot_callbacks(appender->rel));
+  }
   return ExecClearTuple(appender->slots[at]);
 }
 
@@ -159,20 +181,24 @@ void FillValues(JournalAppender* appender, const JournalAppendRow& row, Datum* c
   values[kColPayloadHash] = row.payload_hash;
   values[kColTxid] = appender->txid;
   values[kColInsertedAt] = TimestampTzGetDatum(appender->appended_at);
-  memset(isnull, 0, sizeof(bool) * kJournalColumns);
+  memset(isnull, 0, sizeof(bool) * kJournalColumnsOf040);
   isnull[kColPayload - 1] = !row.has_payload;
+  if (appender->form->natts < kColTraceparent) return;
+  values[kColTraceparent] = row.traceparent;
+  isnull[kColTraceparent - 1] = !row.has_traceparent;
 }
 
 void MoveFirstToSlot(JournalAppender* appender) {
   TupleTableSlot* slot = SlotAt(appender, 0);
-  memcpy(slot->tts_values, appender->first_values, sizeof(appender->first_values));
-  memcpy(slot->tts_isnull, appender->first_isnull, sizeof(appender->first_isnull));
+  const auto columns = static_cast<Size>(appender->form->natts);
+  memcpy(slot->tts_values, appender->first_values, sizeof(Datum) * columns);
+  memcpy(slot->tts_isnull, appender->first_isnull, sizeof(bool) * columns);
   ExecStoreVirtualTuple(slot);
 }
 
 // The journal's partitions are heaps: logical decoding reads nothing else.
 void InsertOne(JournalAppender* appender) {
-  HeapTuple tuple = heap_form_tuple(RelationGetDescr(appender->rel), appender->first_values, appender->first_isnull);
+  HeapTuple tuple = heap_form_tuple(appender->form, appender->first_values, appender->first_isnull);
   heap_insert(appender->rel, tuple, GetCurrentCommandId(true), 0, nullptr);
   InsertPlace(appender, appender->first_values[kColTopic - 1], appender->first_values[kColWatermark - 1],
               &tuple->t_self);
@@ -201,11 +227,12 @@ void InsertMany(JournalAppender* appender) {
 
 }  // namespace
 
-JournalAppender* OpenJournalAppender() {
+JournalAppender* OpenJournalAppender(bool traces) {
   auto* appender = static_cast<JournalAppender*>(palloc0(sizeof(JournalAppender)));
   appender->appended_at = GetCurrentTimestamp();
   appender->rel = OpenPartition(appender->appended_at);
   OpenIndexes(appender);
+  appender->form = FormFor(appender, traces);
   appender->txid = FullTransactionIdGetDatum(GetTopFullTransactionId());
   return appender;
 }

@@ -21,12 +21,15 @@ struct JournalAppendRow {
   bool has_payload;
   Datum payload;
   Datum payload_hash;
+  bool has_traceparent;
+  Datum traceparent;
 };
 
 struct JournalAppender;
 
-// Opens the partition that events appended now belong to. Memory in the current context. REQUIRES a transaction.
-JournalAppender* OpenJournalAppender();
+// Opens the partition that events appended now belong to. Without `traces` no row may have a traceparent. Memory in the
+// current context. REQUIRES a transaction.
+JournalAppender* OpenJournalAppender(bool traces);
 // Adds a row; returns true when the batch is full and Flush has to be called before the row's Datums may go.
 bool AddJournalRow(JournalAppender* appender, const JournalAppendRow& row);
 // Writes what was added.

@@ -170,7 +170,17 @@ bool NextJournalRow(JournalScan* scan, JournalRow* row) {
   row->xmin = SlotXmin(slot);
   row->values = slot->tts_values;
   row->isnull = slot->tts_isnull;
+  row->columns = slot->tts_tupleDescriptor->natts;
   return true;
+}
+
+JournalValues ValuesOf(const JournalRow& row) {
+  JournalValues copy = {};
+  copy.isnull[kColTraceparent - 1] = true;
+  const auto columns = static_cast<Size>(Min(row.columns, kJournalColumns));
+  memcpy(copy.values, row.values, sizeof(Datum) * columns);
+  memcpy(copy.isnull, row.isnull, sizeof(bool) * columns);
+  return copy;
 }
 
 void EndJournalScan(JournalScan* scan) {

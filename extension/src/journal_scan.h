@@ -19,9 +19,12 @@ struct JournalScan;
 struct JournalRow {
   int64 watermark;
   TransactionId xmin;   // who wrote it
-  const Datum* values;  // by JournalColumn - 1
+  const Datum* values;  // by JournalColumn - 1, `columns` of them
   const bool* isnull;
+  int columns;
 };
+// A copy of the row's values, which may point to what the row does.
+JournalValues ValuesOf(const JournalRow& row);
 
 // Starts reading one topic's rows with watermark > after, ascending. Memory in the current context.
 // A null snapshot means "what is committed at each moment" (SnapshotSelf), which takes no predicate locks.

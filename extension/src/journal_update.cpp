@@ -5,7 +5,6 @@ extern "C" {
 #include "utils/builtins.h"
 }
 
-#include "journal.h"
 #include "update_wire.h"
 #include "value_json.h"
 
@@ -28,14 +27,15 @@ std::string_view Utf8(Datum value) {
 
 }  // namespace
 
-void AppendJournalUpdate(Bytes& out, const Datum* values, const bool* isnull, int64 commit_time_us) {
-  const Datum* value = values - 1;
+void AppendJournalUpdate(Bytes& out, const JournalValues& row, int64 commit_time_us) {
+  const Datum* value = row.values - 1;
+  const bool* isnull = row.isnull - 1;
   UpdateFields fields = {};
   fields.topic = View(value[kColTopic]);
   fields.doc_key = Utf8(value[kColDocKey]);
   fields.doc_version = static_cast<uint64>(DatumGetInt64(value[kColDocVersion]));
   Bytes scratch;
-  if (!isnull[kColPayload - 1]) fields.payload = JsonFromServerEncoding(scratch, View(value[kColPayload]));
+  if (!isnull[kColPayload]) fields.payload = JsonFromServerEncoding(scratch, View(value[kColPayload]));
   fields.watermark = static_cast<uint64>(DatumGetInt64(value[kColWatermark]));
   fields.payload_hash = View(value[kColPayloadHash]);
   if (!ParseOp(View(value[kColOp]), fields.op)) {
@@ -43,10 +43,11 @@ void AppendJournalUpdate(Bytes& out, const Datum* values, const bool* isnull, in
                     errmsg("the journal holds an unknown op \"%s\"", TextDatumGetCString(value[kColOp]))));
   }
   // An upsert without payload is one whose payload was left out, by policy.
-  fields.hydration_required = fields.op == Op::kUpsert && isnull[kColPayload - 1];
+  fields.hydration_required = fields.op == Op::kUpsert && isnull[kColPayload];
   fields.epoch = static_cast<uint64>(DatumGetInt64(value[kColEpoch]));
   fields.inserted_at_us = DatumGetTimestampTz(value[kColInsertedAt]) + kUnixEpochOffsetUs;
   fields.commit_time_us = commit_time_us;
+  if (!isnull[kColTraceparent]) fields.traceparent = View(value[kColTraceparent]);
   AppendUpdate(out, fields);
 }
 

@@ -5,11 +5,12 @@
 #include "pg.h"
 
 #include "bytes.h"
+#include "journal.h"
 
 namespace oasync {
 
-// Appends the message of a row given by its columns (JournalColumn - 1). Text is converted to UTF-8.
-// commit_time_us is Unix microseconds, 0 when it is not known.
-void AppendJournalUpdate(Bytes& out, const Datum* values, const bool* isnull, int64 commit_time_us);
+// Appends the message of a row. Text is converted to UTF-8. commit_time_us is Unix microseconds, 0 when it is not
+// known.
+void AppendJournalUpdate(Bytes& out, const JournalValues& row, int64 commit_time_us);
 
 }  // namespace oasync

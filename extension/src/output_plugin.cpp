@@ -143,15 +143,17 @@ HeapTuple NewTuple(const ReorderBufferChange* change) {
 #endif
 }
 
-void WriteText(StringInfo out, const Datum* values, const bool* isnull) {
-  const Datum* value = values - 1;
+void WriteText(StringInfo out, const JournalValues& row) {
+  const Datum* value = row.values - 1;
+  const bool* isnull = row.isnull - 1;
   const auto text_of = [value](int column) { return TextDatumGetCString(value[column]); };
   appendStringInfo(out, "%s %lld %s %s version=%lld epoch=%lld ", text_of(kColTopic),
                    static_cast<long long>(DatumGetInt64(value[kColWatermark])), text_of(kColOp),
                    quote_literal_cstr(text_of(kColDocKey)),
                    static_cast<long long>(DatumGetInt64(value[kColDocVersion])),
                    static_cast<long long>(DatumGetInt64(value[kColEpoch])));
-  appendStringInfoString(out, isnull[kColPayload - 1] ? "null" : text_of(kColPayload));
+  if (!isnull[kColTraceparent]) appendStringInfo(out, "traceparent=%s ", text_of(kColTraceparent));
+  appendStringInfoString(out, isnull[kColPayload] ? "null" : text_of(kColPayload));
 }
 
 void Change(LogicalDecodingContext* ctx, ReorderBufferTXN* txn, Relation rel, ReorderBufferChange* change) {
@@ -164,16 +166,16 @@ void Change(LogicalDecodingContext* ctx, ReorderBufferTXN* txn, Relation rel, Re
   state->skipped = 0;
   const ContextSwitch in(state->context);
   CheckJournalColumns(RelationGetRelid(rel), RelationGetDescr(rel));
-  Datum values[kJournalColumns];
-  bool isnull[kJournalColumns];
-  heap_deform_tuple(tuple, RelationGetDescr(rel), values, isnull);
+  JournalValues row = {};
+  row.isnull[kColTraceparent - 1] = true;  // a change from before the column
+  heap_deform_tuple(tuple, RelationGetDescr(rel), row.values, row.isnull);
   OutputPluginPrepareWrite(ctx, true);
   if (state->binary) {
     Bytes update;
-    AppendJournalUpdate(update, values, isnull, txn->xact_time.commit_time + kUnixEpochOffsetUs);
+    AppendJournalUpdate(update, row, txn->xact_time.commit_time + kUnixEpochOffsetUs);
     appendBinaryStringInfo(ctx->out, update.data, static_cast<int>(update.len));
   } else {
-    WriteText(ctx->out, values, isnull);
+    WriteText(ctx->out, row);
   }
   OutputPluginWrite(ctx, true);
   in.Back();

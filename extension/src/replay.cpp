@@ -144,15 +144,15 @@ Datum sync_replay(PG_FUNCTION_ARGS) {
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oa_sync replay", ALLOCSET_DEFAULT_SIZES);
   Replay(args, [set, context](const JournalRow& row) {
     const ContextSwitch in(context);
-    Datum values[kJournalColumns];
-    memcpy(values, row.values, sizeof(values));
+    JournalValues copy = ValuesOf(row);
     // The partition's lock is given back before the caller looks at the rows: they must not point into it.
     for (const int column : {kColDocKey, kColPayload}) {
-      Datum& value = values[column - 1];
+      Datum& value = copy.values[column - 1];
       if (row.isnull[column - 1] || !VARATT_IS_EXTERNAL(DatumGetPointer(value))) continue;
       value = PointerGetDatum(detoast_external_attr(static_cast<varlena*>(static_cast<void*>(DatumGetPointer(value)))));
     }
-    tuplestore_putvalues(set->setResult, set->setDesc, values, const_cast<bool*>(row.isnull));
+    // As many of them as the journal has columns.
+    tuplestore_putvalues(set->setResult, set->setDesc, copy.values, copy.isnull);
     in.Back();
     MemoryContextReset(context);
   });
@@ -168,7 +168,7 @@ Datum sync_replay_updates(PG_FUNCTION_ARGS) {
     const ContextSwitch in(context);
     Bytes update;
     update.Append("\0\0\0\0", VARHDRSZ);
-    AppendJournalUpdate(update, row.values, row.isnull, 0);
+    AppendJournalUpdate(update, ValuesOf(row), 0);
     SET_VARSIZE(update.data, update.len);
     Datum values[2] = {Int64GetDatum(row.watermark), PointerGetDatum(update.data)};
     bool isnull[2] = {false, false};

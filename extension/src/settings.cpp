@@ -5,6 +5,7 @@ extern "C" {
 }
 
 #include "settings.h"
+#include "traceparent.h"
 
 namespace oasync {
 
@@ -22,6 +23,7 @@ int retention_interval_s = 60;
 int retention_topics = 10000;
 int log_retention = kLogAll;
 int max_payload_kb = 16384;
+char* traceparent = nullptr;
 
 namespace {
 
@@ -32,6 +34,15 @@ const config_enum_entry log_retention_values[] = {
 void DefineInt(const char* name, int* variable, int min, int max, GucContext context, int flags, const char* what,
                const char* more) {
   DefineCustomIntVariable(name, what, more, variable, *variable, min, max, context, flags, nullptr, nullptr, nullptr);
+}
+
+bool CheckTraceparent(char** value, void**, GucSource) {
+  if (**value == '\0' || IsTraceparent(*value)) return true;
+  GUC_check_errdetail(
+      "A traceparent has the form 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case, with "
+      "neither id all zeros: W3C Trace Context, level 1.");
+  GUC_check_errhint("Set it to an empty string for none.");
+  return false;
 }
 
 }  // namespace
@@ -72,6 +83,10 @@ void DefineSettings() {
                            nullptr, nullptr);
   DefineInt("oa_sync.max_payload", &max_payload_kb, 1, 1024 * 1000, PGC_SUSET, GUC_UNIT_KB,
             "Largest payload of one event; a larger one fails its statement.", nullptr);
+  DefineCustomStringVariable("oa_sync.traceparent", "The trace that the events of this session belong to, if any.",
+                             "A W3C traceparent. The value in force when a row is written goes with its event to every "
+                             "subscriber.",
+                             &traceparent, "", PGC_USERSET, 0, CheckTraceparent, nullptr, nullptr);
   MarkGUCPrefixReserved("oa_sync");
 }
 

@@ -1,6 +1,6 @@
 // Settings: every limit of the extension, with its safe default. docs/operations/settings.md lists them.
 //
-// Read-only for everybody but PostgreSQL's configuration machinery.
+// Read-only for everybody but PostgreSQL's configuration machinery. Of traceparent, a value is valid or empty.
 #pragma once
 
 namespace oasync {
@@ -19,6 +19,7 @@ extern int retention_interval_s;       // how often retention works, 0 never (si
 extern int retention_topics;           // topics whose floors are looked at in one cycle (sighup)
 extern int log_retention;              // a LogRetention (sighup)
 extern int max_payload_kb;             // largest payload of one event (user-settable by superuser)
+extern char* traceparent;              // the trace that events captured now belong to, empty for none (user)
 
 enum LogRetention { kLogNone, kLogChanges, kLogAll };
 

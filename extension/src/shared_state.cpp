@@ -162,6 +162,7 @@ DatabaseState* ClaimDatabase(Oid database) {
   pg_atomic_init_u64(&state->documents_stale, 0);
   pg_atomic_init_u64(&state->documents_unchanged, 0);
   pg_atomic_init_u64(&state->documents_drifted, 0);
+  pg_atomic_init_u64(&state->write_failures, 0);
   return state;
 }
 

@@ -109,6 +109,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(sync_topic_states);
 PG_FUNCTION_INFO_V1(sync_statistics);
 PG_FUNCTION_INFO_V1(sync_current_epoch);
+PG_FUNCTION_INFO_V1(oa_sync_write_failures);
 
 Datum sync_topic_states(PG_FUNCTION_ARGS) {
   ReturnSetInfo* set = BeginSet(fcinfo);
@@ -171,6 +172,8 @@ Datum sync_statistics(PG_FUNCTION_ARGS) {
   isnull[3] = state->checkpoint_at == 0;
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));
 }
+
+Datum oa_sync_write_failures(PG_FUNCTION_ARGS) { return Counter(&MyDatabaseState()->write_failures); }
 
 Datum sync_current_epoch(PG_FUNCTION_ARGS) {
   (void)fcinfo;

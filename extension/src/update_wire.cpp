@@ -57,6 +57,7 @@ void AppendUpdate(Bytes& out, const UpdateFields& fields) {
   AppendNumber(out, 9, fields.epoch);
   AppendNumber(out, 10, static_cast<uint64_t>(fields.inserted_at_us));
   AppendNumber(out, 11, static_cast<uint64_t>(fields.commit_time_us));
+  AppendString(out, 12, fields.traceparent);
 }
 
 }  // namespace oasync

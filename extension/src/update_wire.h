@@ -29,7 +29,8 @@ struct UpdateFields {
   Op op;
   uint64_t epoch;
   int64_t inserted_at_us;
-  int64_t commit_time_us;  // 0 when not known; last on the wire, so that the rest is the same bytes either way
+  int64_t commit_time_us;             // 0 when not known
+  std::string_view traceparent = {};  // empty when there is none
 };
 
 // Appends the serialized message. Zero and empty fields are left out, as proto3 does.

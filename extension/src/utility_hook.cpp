@@ -2,6 +2,7 @@
 //  - CREATE EXTENSION oa_sync without SCHEMA installs into `runtime`, made when it is missing. (A control file can
 //    only force one schema, and SCHEMA x has to work too.)
 //  - ALTER SCHEMA RENAME of the extension's own schema is refused: its functions name it.
+//  - ALTER TABLE of the journal ATTACH PARTITION completes a partition that a dump of 0.4.0 brought.
 //  - DROP, RENAME, MOVE and copy of a database first end its worker, whose connection would make them fail.
 #include "pg.h"
 
@@ -22,6 +23,7 @@ extern "C" {
 }
 
 #include "journal.h"
+#include "partition_attach.h"
 #include "restore_watch.h"
 #include "utility_hook.h"
 #include "worker.h"
@@ -144,6 +146,7 @@ void OnUtility(PlannedStmt* planned, const char* query, bool read_only_tree, Pro
     planned = WithDefaultSchema(planned);
   }
   RefuseRenameOfSchema(planned->utilityStmt);
+  CompleteAttachedPartition(planned->utilityStmt);
   MakeWay(planned->utilityStmt);
   const auto next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
   next(planned, query, read_only_tree, context, params, environment, dest, completion);

@@ -43,7 +43,7 @@ uint64 FillHoles(std::string_view topic, uint64 after, uint64 through, uint64 li
   void_row.doc_key = MakeVarlena("", 0);
   void_row.payload_hash = MakeVarlena(NullPayloadHash(), kHashBytes);
   void_row.op = Op::kVoid;
-  JournalAppender* appender = OpenJournalAppender();
+  JournalAppender* appender = OpenJournalAppender(false);
   JournalScan* scan = BeginJournalScan(topic, static_cast<int64>(after), nullptr);
   uint64 filled = 0;
   uint64 fork = 0;  // the first hole below an event of an earlier epoch

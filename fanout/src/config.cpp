@@ -393,6 +393,11 @@ void AddDatabaseSettings(CLI::App* app, Config* config, std::string* tail) {
             "An event of the server's own is sent, on the topic oa_sync.canary, when none came this long, to see that "
             "events come through; 0: never",
             kGroup);
+  AddNumber(
+      app, "--statistics-interval-ms", config->statistics_interval_ms, 0, 3600000,
+      "How often the database is asked for what /metrics says of it: the worker, failures to write, the journal's "
+      "size; 0: never",
+      kGroup);
   AddNumber(app, "--ready-within-ms", config->ready_within_ms, 1000, 3600000,
             "/readyz is 503 when the last canary that came (or another sign of the tail's progress, where there are no "
             "canaries) is older. More than --canary-interval-ms",

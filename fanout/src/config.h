@@ -80,6 +80,7 @@ struct Config {
   LoopQueueLimits loop_queue{100'000, 256 << 20};
   uint64_t max_slot_wal_bytes = uint64_t{16} << 30;  // 0: no limit
   int64_t canary_interval_ms = 5000;                 // 0: none
+  int64_t statistics_interval_ms = 5000;             // 0: never
   int64_t ready_within_ms = 15000;
   int journal_readers = 2;
   int document_readers = 1;

@@ -1,11 +1,11 @@
 #include "housekeeping.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <fstream>
 
+#include "base/log.h"
 #include "net/tls.h"
 
 namespace oasync {
@@ -51,19 +51,24 @@ void Housekeeping::ReloadTls() {
   shared_.metrics.shared.tls_reloads.Add(identity ? "ok" : "failed");
   if (!identity) {
     // Maybe only one of the files is there yet: the change of the other one brings us here again.
-    spdlog::error("the certificate is kept as it was: {}", error);
+    LogError("tls.certificate_kept", "the certificate is kept as it was: {error}", {{"error", error}});
     return;
   }
   for (const auto& loop : loops_) loop->SetTls(identity);
   shared_.metrics.tls_expires_s.store(ExpiryOf(*identity));
-  spdlog::info("new certificate in use");
+  LogInfo("tls.certificate_changed", "new certificate in use");
 }
 
 void Housekeeping::CheckMemory() {
   if (config_.memory_limit_mb == 0) return;
   const bool pressure = ResidentMb() >= config_.memory_limit_mb;
   if (shared_.memory_pressure.exchange(pressure) == pressure) return;
-  spdlog::warn(pressure ? "over --memory-limit-mb: new WebSockets are refused" : "below --memory-limit-mb again");
+  if (pressure) {
+    LogWarn("memory.over_limit", "over --memory-limit-mb {limit_mb}: new WebSockets are refused",
+            {{"limit_mb", config_.memory_limit_mb}});
+  } else {
+    LogWarn("memory.below_limit", "below --memory-limit-mb {limit_mb} again", {{"limit_mb", config_.memory_limit_mb}});
+  }
 }
 
 }  // namespace oasync

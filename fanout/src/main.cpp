@@ -2,7 +2,6 @@
 #include <libwebsockets.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <csignal>
@@ -28,8 +27,13 @@ void RaiseDescriptorLimit(const Config& config) {
   limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
   setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < wanted) {
-    spdlog::warn("the descriptor limit {} is too low for --max-connections {}, --max-handshakes {} and {} others",
-                 limit.rlim_cur, config.max_connections, config.max_handshakes, kOthers);
+    LogWarn("server.few_descriptors",
+            "the descriptor limit {limit} is too low for --max-connections {connections}, --max-handshakes "
+            "{handshakes} and {others} others",
+            {{"limit", limit.rlim_cur},
+             {"connections", config.max_connections},
+             {"handshakes", config.max_handshakes},
+             {"others", kOthers}});
   }
 }
 
@@ -44,7 +48,7 @@ void KeepFreedMemory() {
 void LogFromLibrary(int, const char* line) {
   std::string_view text(line);
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  spdlog::debug("libwebsockets: {}", text);
+  LogDebug("library.message", "libwebsockets: {text}", {{"text", text}});
 }
 
 int Main(int argc, char** argv) {

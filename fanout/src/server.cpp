@@ -1,7 +1,6 @@
 #include "server.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,11 +12,14 @@
 #include <vector>
 
 #include "admin/access.h"
+#include "admin/database_metrics.h"
 #include "admin/overview.h"
 #include "admin/parity_watch.h"
 #include "admin/routes.h"
 #include "admin/views.h"
 #include "auth/authentication.h"
+#include "base/log.h"
+#include "base/process_use.h"
 #include "base/ticker.h"
 #include "base/worker_thread.h"
 #include "housekeeping.h"
@@ -137,6 +139,16 @@ std::vector<MetricsSources::ParityLane> ParityMetrics(const ParityWatch& watch) 
   return lanes;
 }
 
+std::vector<MetricsSources::Extra> ProcessMetrics() {
+  const ProcessUse use = ReadProcessUse();
+  return {
+      {"open_descriptors", "File descriptors that the process has open", true,
+       static_cast<double>(use.open_descriptors)},
+      {"descriptor_limit", "File descriptors that it may have open", true, static_cast<double>(use.descriptor_limit)},
+      {"resident_bytes", "Memory of the process", true, static_cast<double>(use.resident_bytes)},
+  };
+}
+
 // Everything that lives as long as the server serves, in the order in which one needs the other.
 class Server {
  public:
@@ -173,6 +185,7 @@ class Server {
   ServerShared shared_;
   const AdminAccess admin_access_;
   std::optional<Overview> overview_;
+  std::optional<DatabaseMetrics> database_metrics_;
   Deadlines deadlines_;
   const AdminViews views_;
   std::vector<std::unique_ptr<Loop>> loops_;
@@ -237,6 +250,8 @@ Server::Server(const Config& config)
   metrics_.extras = [this] {
     std::vector<MetricsSources::Extra> extras = SourceMetrics(source_.stats(), canary_, router_);
     for (auto& extra : RevocationMetrics(auth_.revocations())) extras.push_back(std::move(extra));
+    for (auto& extra : database_metrics_->Read()) extras.push_back(std::move(extra));
+    for (auto& extra : ProcessMetrics()) extras.push_back(std::move(extra));
     return extras;
   };
   metrics_.parity = [this] { return ParityMetrics(parity_); };
@@ -256,6 +271,7 @@ Server::Server(const Config& config)
                           clock_.WallMs(), [this] { return TailFactsOf(source_.stats()); }, readiness,
                           [this] { return canary_.age_ms(); }, [this] { return parity_.Lanes(); }},
       source_);
+  database_metrics_.emplace(overview_->glance(), clock_, config.statistics_interval_ms);
   AddAdminRoutes({admin_access_, *overview_, views_}, &http_);
 }
 
@@ -266,7 +282,8 @@ std::string Server::LoadConsole() {
   limits.max_bytes = config_.console_max_bytes;
   auto read = ConsoleFiles::Read(config_.console_dir, limits, &error);
   if (!read) return "--console-dir: " + error;
-  spdlog::info("the console is served from {}: {} files, {} bytes", config_.console_dir, read->size(), read->bytes());
+  LogInfo("server.console", "the console is served from {directory}: {files} files, {bytes} bytes",
+          {{"directory", config_.console_dir}, {"files", read->size()}, {"bytes", read->bytes()}});
   http_.SetFallback([console = std::make_shared<const ConsoleFiles>(std::move(*read)),
                      is_public = config_.console == "both"](const HttpRequest& request) {
     return is_public || request.is_admin ? console->Answer(request) : std::nullopt;
@@ -309,6 +326,7 @@ void Server::Start() {
     canary_.Tick();
     overview_->Tick();
     parity_.Tick();
+    database_metrics_->Tick();
     deadlines_.Tick(clock_.SteadyMs());
   });
   for (const auto& loop : loops_) loop->Start();
@@ -316,9 +334,13 @@ void Server::Start() {
 }
 
 void Server::Announce() const {
-  spdlog::info("version {}, {} loops, listening on {}{}", OA_SYNC_VERSION, loops_.size(),
-               HostPort(config_.listen_host, port_), shared_.tls ? ", TLS" : "");
-  spdlog::info("settings that differ from the defaults: {}", ChangedSettings(config_.settings));
+  LogInfo("server.started", "version {version}, {loops} loops, listening on {address}, TLS {tls}",
+          {{"version", OA_SYNC_VERSION},
+           {"loops", loops_.size()},
+           {"address", HostPort(config_.listen_host, port_)},
+           {"tls", shared_.tls ? "on" : "off"}});
+  LogInfo("server.settings", "settings that differ from the defaults: {settings}",
+          {{"settings", ChangedSettings(config_.settings)}});
   if (config_.admin_listens) {
     std::printf("oa-sync-fanout admin on %s\n", HostPort(config_.admin_host, admin_port_).c_str());
   }
@@ -328,7 +350,7 @@ void Server::Announce() const {
 
 void Server::Run() {
   const int received = Housekeeping(config_, shared_, auth_, revocations_, loops_).Run();
-  spdlog::info("signal {}: closing", received);
+  LogInfo("server.closing", "signal {signal}: closing", {{"signal", received}});
   for (const auto& loop : loops_) loop->BeginShutdown(config_.shutdown_spread_ms, config_.shutdown_deadline_ms);
   // A second signal ends the process at once.
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
@@ -341,7 +363,7 @@ void Server::Run() {
   source_.Stop();
   worker_.Stop();
   loops_.clear();
-  spdlog::info("stopped");
+  LogInfo("server.stopped", "stopped");
 }
 
 }  // namespace
@@ -353,7 +375,7 @@ int Serve(const Config& config) {
     return kExitBadConfiguration;
   }
   if (const std::string error = server.Listen(); !error.empty()) {
-    spdlog::error("{}", error);
+    LogError("server.cannot_start", "{error}", {{"error", error}});
     return kExitRuntimeFailure;
   }
   server.Start();

@@ -22,7 +22,8 @@ CREATE TABLE @extschema@.sync_stream_events (
   payload json,
   payload_hash bytea NOT NULL,
   txid xid8 NOT NULL,
-  inserted_at timestamptz NOT NULL
+  inserted_at timestamptz NOT NULL,
+  traceparent text COLLATE "C"
 ) PARTITION BY RANGE (inserted_at);
 COMMENT ON TABLE @extschema@.sync_stream_events IS
   'The journal: every event of every topic, appended by the transaction that caused it. Never changed; retention drops whole partitions.';
@@ -36,6 +37,7 @@ COMMENT ON COLUMN @extschema@.sync_stream_events.payload IS 'The document as can
 COMMENT ON COLUMN @extschema@.sync_stream_events.payload_hash IS 'sha256 of the document''s canonical JSON in UTF-8, also when the payload is not here; of null for other ops';
 COMMENT ON COLUMN @extschema@.sync_stream_events.txid IS 'The transaction that caused the event';
 COMMENT ON COLUMN @extschema@.sync_stream_events.inserted_at IS 'When the event was appended';
+COMMENT ON COLUMN @extschema@.sync_stream_events.traceparent IS 'The W3C trace context that the event belongs to: oa_sync.traceparent as it was when the row was written, null for none';
 
 -- Takes what no other partition takes, so that no commit ever fails for want of a partition.
 CREATE TABLE @extschema@.sync_stream_events_default PARTITION OF @extschema@.sync_stream_events DEFAULT USING heap;

@@ -1,5 +1,10 @@
 -- Operations: what an operator looks at by way of a fan-out. Every function here is bounded by its arguments.
 
+CREATE FUNCTION @extschema@.oa_sync_write_failures() RETURNS bigint
+  LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oa_sync_write_failures';
+COMMENT ON FUNCTION @extschema@.oa_sync_write_failures() IS
+  'Transactions that came to append their events and did not commit, since the server started. Behind sync_overview().';
+
 CREATE FUNCTION @extschema@.sync_overview() RETURNS json
   LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -20,10 +25,17 @@ BEGIN ATOMIC
     -- Before the worker's first pass events go there too, and that ends with the first partition that was made ahead.
     'default_partition_used', EXISTS (SELECT FROM @extschema@.sync_stream_events_default)
       AND NOT EXISTS (SELECT FROM @extschema@.sync_journal_partitions p WHERE p.lower > clock_timestamp()),
+    'journal_bytes', (SELECT sum(p.bytes)::bigint FROM @extschema@.sync_journal_partitions p),
+    'write_failures', @extschema@.oa_sync_write_failures(),
+    -- Of tables of documents whose topic is one: a read model is written with its row, and readable when its commit is.
+    'projection_lag', (SELECT coalesce(max(h.allocated - h.head), 0) FROM @extschema@.sync_topic_heads(ARRAY(
+        SELECT DISTINCT p.topic FROM @extschema@.sync_publications p
+        WHERE p.topic !~ '[{]' AND (p.publication_id < 0 OR p.relation IN (SELECT j.read_model FROM @extschema@.sync_projections j))
+        ORDER BY p.topic LIMIT 100)) h),
     'stats', (SELECT to_json(s) FROM @extschema@.sync_stats s));
 END;
 COMMENT ON FUNCTION @extschema@.sync_overview() IS
-  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the journal''s default partition has rows and no partition has been made ahead, and the row of sync_stats. Example: SELECT runtime.sync_overview();';
+  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the journal''s default partition has rows and no partition has been made ahead, the bytes of the journal on disk, how many transactions came to append their events and did not commit since the server started (write_failures), how many events of read models have their place and can not be read yet (projection_lag, the most of any), and the row of sync_stats. Example: SELECT runtime.sync_overview();';
 
 -- Reads what is shown to people as sync_replay() reads for delivery: only what no crash can take back.
 CREATE FUNCTION @extschema@.oa_sync_flush_visible() RETURNS void
@@ -113,7 +125,7 @@ BEGIN
     RAISE EXCEPTION 'a limit is out of range' USING ERRCODE = 'invalid_parameter_value',
       DETAIL = 'max_events may be from 1 to 1000, max_bytes to 67108864, max_searched to 1000000.';
   END IF;
-  FOR e IN SELECT j.watermark, j.epoch, j.doc_key, j.doc_version, j.op, j.payload, j.payload_hash, j.inserted_at
+  FOR e IN SELECT j.watermark, j.epoch, j.doc_key, j.doc_version, j.op, j.payload, j.payload_hash, j.inserted_at, j.traceparent
       FROM @extschema@.sync_stream_events j
       WHERE j.topic = wanted_topic AND j.watermark < reached ORDER BY j.watermark DESC LOOP
     IF searched >= max_searched OR cardinality(events) >= max_events THEN
@@ -133,7 +145,7 @@ BEGIN
         'doc_version', CASE WHEN e.doc_version BETWEEN -9007199254740991 AND 9007199254740991
           THEN to_json(e.doc_version) ELSE to_json(e.doc_version::text) END, 'op', e.op, 'payload', payload::json, 'payload_hash', encode(e.payload_hash, 'base64'),
         'hydration_required', e.op = 'upsert' AND payload IS NULL,
-        'inserted_at', floor(extract(epoch FROM e.inserted_at) * 1000)::bigint);
+        'inserted_at', floor(extract(epoch FROM e.inserted_at) * 1000)::bigint, 'traceparent', e.traceparent);
     END IF;
     searched := searched + 1;
     reached := e.watermark;
@@ -145,8 +157,8 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_events_json(text, text, bigint, integer, bigint, integer) IS
   'The events of a topic that the journal still has, newest first, as one JSON text: those below the watermark `before` (null: from the head), of one document where doc_key is given (and the truncates that took it). Voids are left out. At most max_events (1 to 1000) and about max_bytes (at least one event if there is one), and no more than max_searched events are looked at, so what it costs does not grow with the topic. '
-  'next_before is where to go on, null at the end of what is retained; with doc_key a page may be empty and yet not the last. searched says how many events were looked at. hydration_required: the payload is kept out of the journal (pointer mode). inserted_at is in milliseconds since 1970, payload_hash in base64, epoch a text, as is a doc_version above 2^53. Only commits that are on disk are shown. '
+  'next_before is where to go on, null at the end of what is retained; with doc_key a page may be empty and yet not the last. searched says how many events were looked at. hydration_required: the payload is kept out of the journal (pointer mode). inserted_at is in milliseconds since 1970, payload_hash in base64, epoch a text, as is a doc_version above 2^53; traceparent is null where the writer set none. Only commits that are on disk are shown. '
   'ERROR 22023 for an invalid topic or limit, 22004 for nulls. Example: SELECT runtime.sync_events_json(''runtime.run_summaries'', doc_key => ''run:42'', max_events => 10);';
 
-REVOKE ALL ON FUNCTION @extschema@.sync_overview(), @extschema@.oa_sync_flush_visible(),
+REVOKE ALL ON FUNCTION @extschema@.sync_overview(), @extschema@.oa_sync_write_failures(), @extschema@.oa_sync_flush_visible(),
   @extschema@.sync_topics_page(text, text, integer), @extschema@.sync_events_json(text, text, bigint, integer, bigint, integer) FROM PUBLIC;

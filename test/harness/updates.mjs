@@ -15,6 +15,7 @@ import { canonicalJson, nullHash, parseExact, sha256 } from './canonical.mjs';
  * @property {string} payloadHash hex
  * @property {boolean} hydrationRequired
  * @property {number} insertedAtUs microseconds since 1970
+ * @property {string} [traceparent] where there is one
  * @property {number} receivedAt milliseconds since 1970, with fractions, at the client
  */
 /**
@@ -55,7 +56,7 @@ export function batchFromJson(body, rawFrame) {
     topic: u.topic, watermark: integer(u.watermark), epoch: integer(u.epoch), docKey: u.doc_key,
     docVersion: integer(u.doc_version), op: u.op, payload: u.payload,
     payloadHash: Buffer.from(u.payload_hash, 'base64').toString('hex'), hydrationRequired: u.hydration_required,
-    insertedAtUs: microseconds(u.inserted_at), receivedAt: now(),
+    insertedAtUs: microseconds(u.inserted_at), ...('traceparent' in u && { traceparent: u.traceparent }), receivedAt: now(),
     canonical: () => {
       const quick = canonicalJson(u.payload);
       if (sha256(quick) === Buffer.from(u.payload_hash, 'base64').toString('hex')) return quick;
@@ -79,7 +80,8 @@ export function batchFromProto(bytes) {
       topic: u.topic, watermark: Number(u.watermark), epoch: Number(u.epoch), docKey: u.docKey,
       docVersion: Number(u.docVersion), op: opNames[/** @type {keyof typeof opNames} */ (u.op)],
       payload: text === '' ? null : JSON.parse(text), payloadHash: Buffer.from(u.payloadHash).toString('hex'),
-      hydrationRequired: u.hydrationRequired, insertedAtUs: Number(u.insertedAtUs), receivedAt: now(),
+      hydrationRequired: u.hydrationRequired, insertedAtUs: Number(u.insertedAtUs),
+      ...(u.traceparent !== '' && { traceparent: u.traceparent }), receivedAt: now(),
       canonical: () => (text === '' ? 'null' : text),
     };
   });

@@ -21,7 +21,7 @@ let epoch;
 const ask = (cluster, sql, database = 'test') => cluster.psql(database, sql).trim();
 /** Every event, a line each. @param {Cluster} cluster @param {string} [database] */
 const journalOf = (cluster, database = 'test') => ask(cluster, `SELECT concat_ws('|', topic, watermark, epoch, doc_key,
-    doc_version, op, payload, encode(payload_hash, 'hex'), txid, extract(epoch FROM inserted_at))
+    doc_version, op, payload, encode(payload_hash, 'hex'), txid, extract(epoch FROM inserted_at), traceparent)
   FROM runtime.sync_stream_events ORDER BY topic, watermark`, database).split('\n');
 /** @param {Cluster} cluster @param {string} topic @param {number} watermark @param {string} [database] */
 const verdict = (cluster, topic, watermark, database = 'test') => ask(cluster,
@@ -40,7 +40,9 @@ before(async () => {
     SELECT runtime.sync_publish('app.parts', topic => 'parts', doc_key => 'p:{id}', always => true);
     SELECT runtime.sync_maintain_partitions();
     INSERT INTO app.docs SELECT i, 1, 'body ' || i FROM generate_series(1, 500) i;
+    SET oa_sync.traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
     INSERT INTO app.parts SELECT i, '2026-01-01' FROM generate_series(1, 20) i;
+    RESET oa_sync.traceparent;
     DELETE FROM app.docs WHERE id <= 20;
     SELECT runtime.sync_upsert_document('runtime.sync_run_summaries', 'runtime/run_summary:' || i, i, to_json(i)) FROM generate_series(1, 30) i;
     SELECT runtime.sync_emit('by.hand', 'k', i, to_json(i)) FROM generate_series(1, 5) i;

@@ -12,6 +12,10 @@ after(() => cluster.destroy());
 const released = readdirSync(`${root}/sql/released`).flatMap((name) => /^oa_sync--([\d.]+)\.sql$/.exec(name)?.[1] ?? []);
 const newest = /^VERSION := (.+)$/m.exec(readFileSync(`${root}/Makefile`, 'utf8'))?.[1];
 
+// Of the journal, in every version.
+const columns = 'topic, watermark, epoch, doc_key, doc_version, op, payload, payload_hash, txid, inserted_at';
+const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
 /** @param {string} database @param {string} sql */
 const ask = (database, sql) => cluster.psql(database, sql).trim();
 
@@ -80,19 +84,22 @@ for (const version of released) {
       await client.connect();
       await client.reach('docs', 11);
       const epoch = ask(database, 'SELECT runtime.sync_current_epoch()');
-      const before = ask(database, `SELECT * FROM runtime.sync_stream_events WHERE topic = 'docs' ORDER BY watermark`);
+      const before = ask(database, `SELECT ${columns} FROM runtime.sync_stream_events WHERE topic = 'docs' ORDER BY watermark`);
       await waitFor(() => ask(database, `SELECT next_watermark FROM runtime.sync_topic_sequences WHERE topic = 'docs'`) === '12',
         { timeoutMs: 90_000, what: 'the new worker persists heads in the old table' });
       // Somebody who is in the middle of something, with everything cached.
       const writer = await cluster.connect(database);
+      await writer.query(`SET oa_sync.traceparent = '${trace}'`);  // the old journal has no place for it
       await writer.query(`INSERT INTO app.docs VALUES (11, 'as the update comes')`);
       cluster.psql(database, 'ALTER EXTENSION oa_sync UPDATE;');
       await writer.query(`INSERT INTO app.docs VALUES (12, 'after')`);
       await writer.end();
       await client.reach('docs', 13);
       assert.deepEqual([client.errors, client.gaps, client.opened], [[], 0, 1]);
+      assert.deepEqual(client.state('docs').events.map((update) => update.traceparent).slice(-3), [undefined, undefined, trace]);
+      assert.equal(ask(database, `SELECT count(traceparent) FROM runtime.sync_replay('docs', 0)`), '1');
       assert.equal(ask(database, `SELECT extversion FROM pg_extension WHERE extname = 'oa_sync'`), newest);
-      assert.equal(ask(database, `SELECT * FROM runtime.sync_stream_events WHERE topic = 'docs' AND watermark <= 11 ORDER BY watermark`), before);
+      assert.equal(ask(database, `SELECT ${columns} FROM runtime.sync_stream_events WHERE topic = 'docs' AND watermark <= 11 ORDER BY watermark`), before);
       assert.equal(ask(database, 'SELECT runtime.sync_current_epoch()'), epoch, 'the epoch is kept');
       await cluster.restart();
       cluster.psql(database, `INSERT INTO app.docs VALUES (13, 'after a restart')`);
@@ -142,6 +149,24 @@ for (const version of released) {
     cluster.psql('postgres', `CREATE DATABASE ${database}_catalog`);
     cluster.psql(`${database}_catalog`, `CREATE EXTENSION oa_sync VERSION '${version}'; ALTER EXTENSION oa_sync UPDATE;`);
     assert.deepEqual(catalog(`${database}_catalog`), catalog('fresh'));
+  });
+
+  test(`${version}: a dump of it is restored into a new installation`, async () => {
+    const [old, restored] = [`${database}_dumped`, `${database}_dump_restored`];
+    cluster.psql('postgres', `CREATE DATABASE ${old}; CREATE DATABASE ${restored}`);
+    cluster.psql(old, `CREATE EXTENSION oa_sync VERSION '${version}'; SELECT runtime.sync_maintain_partitions();
+      CREATE TABLE public.docs (id int PRIMARY KEY); SELECT runtime.sync_publish('public.docs', topic => 'docs');`);
+    cluster.psql(old, 'INSERT INTO public.docs SELECT generate_series(1, 50)');
+    const { host, port, user } = cluster.connectOptions(old);
+    const connection = ['-h', host, '-p', String(port), '-U', user];
+    const dump = execFileSync(`${pgBinDir}/pg_dump`, [...connection, '-d', old]);
+    execFileSync(`${pgBinDir}/psql`, [...connection, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', restored], { input: dump, stdio: ['pipe', 'ignore', 'pipe'] });
+    const events = `SELECT ${columns} FROM runtime.sync_stream_events ORDER BY topic, watermark`;
+    assert.equal(ask(restored, events), ask(old, events));
+    assert.equal(ask(restored, `SELECT extversion FROM pg_extension WHERE extname = 'oa_sync'`), newest);
+    await waitFor(() => ask(restored, 'SELECT recovered FROM runtime.sync_stats') === 't', { what: 'the worker has recovered' });
+    cluster.psql(restored, `SET oa_sync.traceparent = '${trace}'; INSERT INTO public.docs VALUES (51)`);
+    assert.equal(ask(restored, `SELECT watermark, traceparent FROM runtime.sync_replay('docs', 50)`), `51|${trace}`);
   });
 
   test(`${version}: what was granted, and views of one's own, outlive the update and a dump after it`, () => {

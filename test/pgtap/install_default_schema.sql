@@ -24,7 +24,7 @@ SELECT is((SELECT array_agg(format('%s %s%s', a.attname, format_type(a.atttypid,
                                    CASE WHEN a.attnotnull THEN '' ELSE ' null' END) ORDER BY a.attnum)
            FROM pg_attribute a WHERE a.attrelid = 'runtime.sync_stream_events'::regclass AND a.attnum > 0),
           ARRAY['topic text', 'watermark bigint', 'epoch bigint', 'doc_key text', 'doc_version bigint', 'op text',
-                'payload json null', 'payload_hash bytea', 'txid xid8', 'inserted_at timestamp with time zone'],
+                'payload json null', 'payload_hash bytea', 'txid xid8', 'inserted_at timestamp with time zone', 'traceparent text null'],
           'the journal has its columns');
 SELECT is((SELECT pg_get_partkeydef('runtime.sync_stream_events'::regclass)), 'RANGE (inserted_at)',
           'the journal is partitioned by time');

@@ -96,6 +96,19 @@ TEST(AppendUpdate, CommitTimeOnlyAddsToTheEnd) {
   EXPECT_EQ(live[replayed.size()], 11 << 3);
 }
 
+TEST(AppendUpdate, TheTraceComesLast) {
+  UpdateFields fields = Example();
+  const std::string without = Serialize(fields);
+  fields.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const std::string bytes = Serialize(fields);
+  EXPECT_EQ(bytes.substr(0, without.size()), without);
+  pb::Update update;
+  ASSERT_TRUE(update.ParseFromString(bytes));
+  EXPECT_EQ(update.traceparent(), fields.traceparent);
+  EXPECT_EQ(update.GetReflection()->GetUnknownFields(update).field_count(), 0);
+  EXPECT_EQ(update.SerializeAsString(), bytes);
+}
+
 TEST(AppendUpdate, EmptyFieldsAreLeftOut) {
   UpdateFields fields = {};
   fields.op = static_cast<Op>(0);

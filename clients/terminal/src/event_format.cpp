@@ -62,6 +62,9 @@ std::string EventFormat::Update(const wire::Update& update) const {
                      paint_(Colour::kBold, EscapeForTerminal(update.doc_key())) + "  v" +
                      std::to_string(update.doc_version());
   if (!update.payload().empty()) line += "  " + EscapeForTerminal(update.payload());
+  if (!update.traceparent().empty()) {
+    line += "  " + paint_(Colour::kDim, "trace=" + EscapeForTerminal(update.traceparent()));
+  }
   if (update.hydration_required()) line += "  " + paint_(Colour::kDim, "(not inline: oa-sync snapshot --key)");
   return line;
 }

@@ -23,7 +23,7 @@ Events of
 .Cm tail
 .Fl -json
 are the updates of the protocol: topic, doc_key, doc_version, op (upsert, delete, truncate), payload, payload_hash,
-watermark, epoch, hydration_required, inserted_at.
+watermark, epoch, hydration_required, inserted_at, and traceparent where the writer set one.
 With
 .Fl -resync
 there are two other ops: resync (what was printed of the topic before counts no more) and snapshot (a document as it is

@@ -23,13 +23,13 @@ std::string VersionText(const DocumentState& state) {
 }  // namespace
 
 const char* ParityReasonName(ParityReason reason) {
-  static constexpr std::array<const char*, kParityReasons> kNames = {"none", "summary_hash_mismatch", "lag_drift",
-                                                                     "hash_and_lag_drift", "missing"};
+  static constexpr const char* kNames[kParityReasons] = {"none", "summary_hash_mismatch", "lag_drift",
+                                                         "hash_and_lag_drift", "missing"};
   return kNames[static_cast<size_t>(reason)];
 }
 
 const char* ComparedName(Compared compared) {
-  static constexpr std::array<const char*, 5> kNames = {"earlier", "stored", "projection", "journal", "wire"};
+  static constexpr const char* kNames[] = {"earlier", "stored", "projection", "journal", "wire"};
   return kNames[static_cast<size_t>(compared)];
 }
 

@@ -440,6 +440,7 @@ export class TopicCore {
       topic: this.name, docKey: update.docKey, docVersion: update.docVersion, op: update.op,
       payload, payloadHash: update.payloadHash,
       watermark: update.watermark, epoch: update.epoch, insertedAt: update.insertedAt, hydrated: update.hydrationRequired,
+      ...(update.traceparent !== undefined && { traceparent: update.traceparent }),
     };
   }
 

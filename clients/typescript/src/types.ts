@@ -47,6 +47,8 @@ export interface SyncUpdate {
   readonly insertedAt: number;
   /** The payload was fetched over HTTP, and may be of a later state than the event's. */
   readonly hydrated: boolean;
+  /** The W3C traceparent that was in force where the row was written (`oa_sync.traceparent`); absent without one. */
+  readonly traceparent?: string;
 }
 
 /** Why a topic cannot be resumed. */

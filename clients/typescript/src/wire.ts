@@ -23,6 +23,7 @@ export interface WireUpdate {
   hydrationRequired: boolean;
   /** Milliseconds since 1970. */
   insertedAt: number;
+  traceparent?: string;
 }
 
 /** Covers every watermark of its topic in (after, through]. */
@@ -67,6 +68,7 @@ export function batchFromProto(bytes: Uint8Array): WireBatch {
       docKey: u.docKey, docVersion: fromBigInt(u.docVersion), op, text: u.payload.length === 0 ? null : fromUtf8(u.payload),
       payloadHash: toBase64(u.payloadHash), watermark: readWatermark(u.watermark), epoch: fromBigInt(u.epoch),
       hydrationRequired: u.hydrationRequired, insertedAt: Number(u.insertedAtUs) / 1000,
+      ...(u.traceparent !== '' && { traceparent: u.traceparent }),
     };
   });
   return checked({
@@ -102,6 +104,7 @@ export function batchFromJson(body: ExactJson): WireBatch {
     const payloadHash = readHash(member(u, 'payload_hash'));
     if (payloadHash === undefined) throw bad('a payload_hash that is none');
     const hydrationRequired = member(u, 'hydration_required') === true;
+    const traceparent = member(u, 'traceparent');
     const payload = member(u, 'payload');
     // A document may be `null` itself; its hash says the same as that of no document.
     const none = payload === undefined || hydrationRequired || op !== 'upsert';
@@ -109,6 +112,7 @@ export function batchFromJson(body: ExactJson): WireBatch {
       docKey: text(member(u, 'doc_key')), docVersion: integer(member(u, 'doc_version')), op: op as UpdateOp,
       text: none ? null : canonicalJson(payload), payloadHash, watermark: readWatermark(integer(member(u, 'watermark'))),
       epoch: integer(member(u, 'epoch')), hydrationRequired, insertedAt: Date.parse(text(member(u, 'inserted_at'))),
+      ...(typeof traceparent === 'string' && { traceparent }),
     };
   });
   return checked({

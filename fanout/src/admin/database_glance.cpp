@@ -1,9 +1,9 @@
 #include "admin/database_glance.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "base/log.h"
 
 namespace oasync {
 namespace {
@@ -42,7 +42,8 @@ void DatabaseGlance::OnAnswer(int64_t asked_ms, const DocumentAnswer& answer) {
   glance->reachable = glance->overview.is_object();
   if (!glance->reachable) {
     glance->overview = nullptr;
-    spdlog::debug("overview: {} {}", answer.sqlstate, answer.error);
+    LogDebug("database.overview_failed", "overview: {sqlstate} {error}",
+             {{"sqlstate", answer.sqlstate}, {"error", answer.error}});
   }
   const int64_t now = clock_.SteadyMs();
   std::vector<Waiter> waiters;

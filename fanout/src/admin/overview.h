@@ -49,6 +49,8 @@ class Overview {
   void Answer(HttpReply reply);
   // To be called every 100 ms or so, by one thread.
   void Tick();
+  // What the database said last, for others who want to know.
+  DatabaseGlance& glance() { return glance_; }
 
  private:
   RecentCounts Counted() const;

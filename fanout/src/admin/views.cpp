@@ -1,12 +1,11 @@
 #include "admin/views.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 
+#include "base/log.h"
 #include "base/utf8.h"
 #include "net/document_endpoints.h"
 #include "net/http_content.h"
@@ -160,7 +159,8 @@ void AdminViews::Topics(const HttpRequest& request, HttpReply reply) const {
                                               reply = std::move(reply)](const DocumentAnswer& found) {
     Json page = found.ok() ? Json::parse(found.body, nullptr, /*allow_exceptions=*/false) : Json();
     if (!found.ok() || !page.is_object() || !page["topics"].is_array()) {
-      spdlog::debug("topics: {} {}", found.sqlstate, found.error);
+      LogDebug("database.topics_failed", "topics: {sqlstate} {error}",
+               {{"sqlstate", found.sqlstate}, {"error", found.error}});
       return reply(OperatorFailure(found.ok() ? DatabaseError{"XX001", "unexpected answer"}
                                               : static_cast<const DatabaseError&>(found)));
     }
@@ -195,7 +195,8 @@ void AdminViews::ReadEvents(const HttpRequest& request, EventsQuestion question,
   environment_.database.ReadEvents(std::move(question),
                                    [this, request, reply = std::move(reply)](DocumentAnswer found) {
                                      if (!found.ok()) {
-                                       spdlog::debug("events: {} {}", found.sqlstate, found.error);
+                                       LogDebug("database.events_failed", "events: {sqlstate} {error}",
+                                                {{"sqlstate", found.sqlstate}, {"error", found.error}});
                                        return reply(OperatorFailure(found));
                                      }
                                      // The text as it is: numbers of payloads may have more digits than a parser keeps.

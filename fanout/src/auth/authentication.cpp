@@ -1,8 +1,8 @@
 #include "auth/authentication.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
+
+#include "base/log.h"
 
 namespace oasync {
 
@@ -58,9 +58,9 @@ void Authentication::Reload(bool all) {
     const std::string error = (this->*group.load)();
     shared_.key_reloads.Add(error.empty() ? "ok" : "failed");
     if (error.empty()) {
-      spdlog::info("keys were read again");
+      LogInfo("keys.changed", "keys were read again");
     } else {
-      spdlog::error("the keys in use are kept: {}", error);
+      LogError("keys.kept", "the keys in use are kept: {error}", {{"error", error}});
     }
   }
 }
@@ -70,7 +70,7 @@ std::string Authentication::Fill(const KeyFile& keyring, const KeyFile& jwks, Cu
   std::vector<std::string> warnings;
   auto read = LoadKeySet(keyring, jwks, &warnings, &error);
   if (!read) return error;
-  for (const std::string& warning : warnings) spdlog::warn("{}", warning);
+  for (const std::string& warning : warnings) LogWarn("keys.warning", "{warning}", {{"warning", warning}});
   keys->Set(std::move(read));
   return {};
 }

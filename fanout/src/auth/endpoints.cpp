@@ -1,7 +1,5 @@
 #include "auth/endpoints.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -12,6 +10,7 @@
 #include "auth/scope_claims.h"
 #include "auth/strict_json.h"
 #include "auth/token.h"
+#include "base/log.h"
 
 namespace oasync {
 namespace {
@@ -232,7 +231,7 @@ void RevokeEndpoint::Answer(const ApiRequest& request, ApiCallback done) const {
       {"revoked", revocations.size()}, {"reason", RevocationReasonName(*reason)}, {"expires_at", expires_at_s}};
   database_.Revoke(std::move(revocations), [data, done = std::move(done)](const DatabaseError& result) {
     if (result.ok()) return done({200, Json{{"data", data}}.dump()});
-    spdlog::warn("revoking failed: {}", result.error);
+    LogWarn("revocation.failed", "revoking failed: {error}", {{"error", result.error}});
     done(Error(503, "revocation_unavailable", "the database did not take it; try again"));
   });
 }

@@ -1,9 +1,9 @@
 #include "hub/canary.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <string_view>
+
+#include "base/log.h"
 
 namespace oasync {
 namespace {
@@ -46,9 +46,11 @@ void Canary::OnSent(const DatabaseError& answer) {
   if (answer.ok() || cannot) {
     if (unavailable_.exchange(cannot) != cannot) {
       if (cannot) {
-        spdlog::warn("canary: none can be sent ({}); readiness is judged by the tail's silence", answer.error);
+        LogWarn("canary.cannot_be_sent",
+                "canary: none can be sent ({error}); readiness is judged by the tail's silence",
+                {{"error", answer.error}});
       } else {
-        spdlog::info("canary: can be sent again");
+        LogInfo("canary.sent_again", "canary: can be sent again");
       }
     }
   }

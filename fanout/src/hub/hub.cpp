@@ -1,10 +1,9 @@
 #include "hub/hub.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "hub/session.h"
 
 namespace oasync {
@@ -73,7 +72,7 @@ void Hub::WarnOfRead(const char* what, const std::string& error) {
   const int64_t now = NowMs();
   if (now < next_read_warning_ms_) return;
   next_read_warning_ms_ = now + kReadWarningMs;
-  spdlog::warn("reading {} failed, trying on: {}", what, error);
+  LogWarn("database.read_failed", "reading {what} failed, trying on: {error}", {{"what", what}, {"error", error}});
 }
 
 void Hub::OnEvents(const std::vector<EventRef>& events) {

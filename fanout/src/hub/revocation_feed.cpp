@@ -1,12 +1,11 @@
 #include "hub/revocation_feed.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "auth/strict_json.h"
+#include "base/log.h"
 
 namespace oasync {
 namespace {
@@ -102,10 +101,10 @@ void RevocationFeed::OnAnswer(const RevocationAnswer& answer) {
     }
   }
   if (is_news) {
-    spdlog::warn(
-        "revocations cannot be read, trying on (the extension has to be 0.3.0 or later, and the role needs "
-        "sync_grant_reader): {}",
-        answer.error);
+    LogWarn("revocation.unreadable",
+            "revocations cannot be read, trying on (the extension has to be 0.3.0 or later, and the role needs "
+            "sync_grant_reader): {error}",
+            {{"error", answer.error}});
   }
   if (again) Tick();
 }
@@ -118,7 +117,8 @@ void RevocationFeed::Take(const std::vector<Revocation>& revocations) {
   if (list_.OverflowCount() == 0) return;
   const std::lock_guard lock(mutex_);
   if (std::exchange(overflow_said_, true)) return;
-  spdlog::error("there are more revocations than --max-revocations: those that end first are not kept");
+  LogError("revocation.too_many",
+           "there are more revocations than --max-revocations: those that end first are not kept");
 }
 
 }  // namespace oasync

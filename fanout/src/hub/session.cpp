@@ -2,7 +2,6 @@
 // delivery in session_delivery.cpp.
 #include "hub/session.h"
 
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>

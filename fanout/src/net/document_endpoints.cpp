@@ -1,13 +1,13 @@
 #include "net/document_endpoints.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "base/base64.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "hub/system_topics.h"
 #include "net/bearer.h"
@@ -181,7 +181,8 @@ void DocumentEndpoints::Snapshot(const HttpRequest& request, const std::string& 
   reply = Finishing(request, std::move(reply));
   environment_.database.ReadSnapshot(std::move(question), [reply = std::move(reply), has_token](DocumentAnswer found) {
     if (!found.ok()) {
-      spdlog::debug("snapshot: {} {}", found.sqlstate, found.error);
+      LogDebug("database.snapshot_failed", "snapshot: {sqlstate} {error}",
+               {{"sqlstate", found.sqlstate}, {"error", found.error}});
       return reply(DatabaseFailure(found, has_token));
     }
     HttpAnswer answer;
@@ -208,7 +209,8 @@ void DocumentEndpoints::Document(const HttpRequest& request, const std::string& 
                                      [reply = std::move(reply), min_watermark,
                                       hash = hash ? Base64Encode(*hash) : std::string()](DocumentAnswer found) {
                                        if (!found.ok()) {
-                                         spdlog::debug("document: {} {}", found.sqlstate, found.error);
+                                         LogDebug("database.document_failed", "document: {sqlstate} {error}",
+                                                  {{"sqlstate", found.sqlstate}, {"error", found.error}});
                                          return reply(DatabaseFailure(found, false));
                                        }
                                        const uint64_t watermark = WatermarkOf(found.body);

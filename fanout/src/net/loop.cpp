@@ -1,7 +1,6 @@
 #include "net/loop.h"
 
 #include <libwebsockets.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/log.h"
 #include "net/deflate_extension.h"
 #include "net/socket.h"
 
@@ -84,7 +84,8 @@ std::unique_ptr<Listener> Loop::MakeListener(int fd, bool is_admin) {
         counters_.accept_errors.Add();
         // Once for the beginning of a row of them; the counter has them all.
         const int64_t now = shared_.clock.SteadyMs();
-        if (now >= next_accept_warning_ms_) spdlog::warn("accept failed: {}", std::strerror(error));
+        if (now >= next_accept_warning_ms_)
+          LogWarn("connection.accept_failed", "accept failed: {error}", {{"error", std::strerror(error)}});
         next_accept_warning_ms_ = now + kWarningPauseMs;
       });
 }
@@ -303,7 +304,7 @@ int Loop::SetUpTls(ssl_ctx_st* context, bool is_admin) {
   const std::string error =
       SetUpServerTls(context, *shared_.tls, is_admin ? shared_.config.admin_client_ca : std::string());
   if (!error.empty()) {
-    spdlog::error("{}", error);
+    LogError("tls.setup_failed", "{error}", {{"error", error}});
     return -1;
   }
   tls_contexts_.push_back(context);
@@ -365,7 +366,9 @@ void Loop::CountHandshakes() {
 void Loop::EndIfEmpty() {
   if (end_at_ms_ == 0) return;
   if (!sockets_.empty() && shared_.clock.SteadyMs() < end_at_ms_) return;
-  if (!sockets_.empty()) spdlog::warn("{} sockets did not close before the deadline", sockets_.size());
+  if (!sockets_.empty())
+    LogWarn("server.sockets_left", "{sockets} sockets did not close before the deadline",
+            {{"sockets", sockets_.size()}});
   ev_break(ev_, EVBREAK_ALL);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -88,9 +89,14 @@ double Sum(const MetricsSources& sources, Read read) {
   return static_cast<double>(sum);
 }
 
-MetricFamily Labelled(const char* name, const char* help, const char* label, const LabelledCounter& counter) {
+// Of the labels `known` there is a sample from the start: the rate of a counter that comes into being at its first
+// event would not have that event.
+MetricFamily Labelled(const char* name, const char* help, const char* label, const LabelledCounter& counter,
+                      std::initializer_list<const char*> known) {
   MetricFamily family = Family(name, help, MetricType::Counter);
-  for (const auto& [value, count] : counter.Read()) AddValue(&family, static_cast<double>(count), label, value);
+  auto values = counter.Read();
+  for (const char* value : known) values.try_emplace(value, 0);
+  for (const auto& [value, count] : values) AddValue(&family, static_cast<double>(count), label, value);
   return family;
 }
 
@@ -201,7 +207,8 @@ void AddTls(const MetricsSources& sources, std::vector<MetricFamily>* families) 
                                 "Unix time at which the certificate in use expires; 0 without TLS", MetricType::Gauge);
   AddValue(&expires, static_cast<double>(sources.tls_expires_s.load(std::memory_order_relaxed)));
   families->push_back(std::move(expires));
-  families->push_back(Labelled("tls_reloads_total", "Certificates read again", "result", sources.shared.tls_reloads));
+  families->push_back(
+      Labelled("tls_reloads_total", "Certificates read again", "result", sources.shared.tls_reloads, {"ok", "failed"}));
 }
 
 void AddTail(const MetricsSources& sources, std::vector<MetricFamily>* families) {
@@ -280,13 +287,39 @@ std::string RenderMetrics(const MetricsSources& sources) {
   AddValue(&by_source, Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.journal_batches; }),
            "source", "journal");
   families.push_back(std::move(by_source));
-  families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials));
+  families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials,
+                              {"missing_token",
+                               "invalid_token_format",
+                               "invalid_token_encoding",
+                               "invalid_header",
+                               "unsupported_alg",
+                               "missing_kid",
+                               "unknown_kid",
+                               "invalid_signature",
+                               "invalid_claims",
+                               "token_expired",
+                               "token_not_yet_valid",
+                               "claim_mismatch",
+                               "missing_jti",
+                               "token_too_old",
+                               "token_revoked",
+                               "revocations_unknown",
+                               "origin_not_allowed",
+                               "too_many_connections",
+                               "too_many_handshakes",
+                               "too_many_connections_of_address",
+                               "too_many_connections_of_subject",
+                               "memory_pressure",
+                               "forbidden_topic"}));
   families.push_back(
-      Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale));
+      Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale,
+               {"retention_floor_breach", "replay_budget_exceeded", "cursor_ahead_of_head", "epoch_diverged"}));
   families.push_back(Labelled("storms_refused_total", "Requests refused because there were too many at the moment",
-                              "kind", sources.shared.storms));
-  families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed));
-  families.push_back(Labelled("key_reloads_total", "Key files read again", "result", sources.shared.key_reloads));
+                              "kind", sources.shared.storms, {"joins", "replays", "topics"}));
+  families.push_back(Labelled("closed_total", "Sockets closed by the server", "reason", sources.shared.closed,
+                              {"token_expired", "revoked", "slow"}));
+  families.push_back(
+      Labelled("key_reloads_total", "Key files read again", "result", sources.shared.key_reloads, {"ok", "failed"}));
   MetricFamily encoding = Family("encode_seconds_total", "Time spent on building batches", MetricType::Counter);
   AddValue(&encoding,
            Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.encode_ns; }) / kNsPerSecond);

@@ -1,7 +1,6 @@
 #include "net/socket.h"
 
 #include <libwebsockets.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <iterator>
 #include <variant>
 
+#include "base/log.h"
 #include "base/utf8.h"
 #include "net/deflate_extension.h"
 #include "net/frame_writer.h"
@@ -72,7 +72,8 @@ Cell& Socket::OpenCell() { return is_admin_ ? loop_.counters().admin_connections
 
 int Socket::OnUpgrade() {
   const auto refuse = [this](const HttpAnswer& refusal) {
-    spdlog::debug("upgrade refused: {} {}", refusal.status, refusal.body);
+    LogDebug("connection.refused", "upgrade refused: {status} {answer}",
+             {{"status", refusal.status}, {"answer", refusal.body}});
     SendHttpAnswer(wsi_, refusal);
     return -1;  // hangs up once the answer is out
   };
@@ -361,7 +362,7 @@ int Socket::CloseNow() {
 // time, which is safe from any place in the loop.
 void Socket::Kill(const char* reason) {
   state_ = State::kClosing;
-  spdlog::debug("socket killed: {}", reason);
+  LogDebug("connection.cut", "socket killed: {reason}", {{"reason", reason}});
   if (input_paused_) lws_rx_flow_control(wsi_, 1);
   const linger abort_at_once{1, 0};
   const int fd = lws_get_socket_fd(wsi_);

@@ -1,11 +1,12 @@
 #include "journal_reader.h"
 
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <exception>
 #include <utility>
+
+#include "base/log.h"
 
 namespace oasync::pg {
 
@@ -70,13 +71,14 @@ class JournalReader::Worker {
     } catch (const std::exception& e) {
       session_.Close();
       error = std::string("internal error: ") + e.what();
-      spdlog::error("{}: {}", reader_.options_.name, error);
+      LogError("database.internal_error", "{reader}: {error}", {{"reader", reader_.options_.name}, {"error", error}});
     }
     if (!error.empty()) reader_.CountErrors(1);
     try {
       request.Answer(std::move(error), std::move(sqlstate_));
     } catch (const std::exception& e) {
-      spdlog::error("{}: a callback threw: {}", reader_.options_.name, e.what());
+      LogError("database.callback_failed", "{reader}: a callback threw: {error}",
+               {{"reader", reader_.options_.name}, {"error", e.what()}});
     }
   }
 
@@ -114,7 +116,9 @@ class JournalReader::Worker {
     const PgStatus status = session_.Connect(&conninfo_, statement_timeout, deadline);
     if (status.ok() && reader_.board_->Offer(session_.epoch())) {
       reader_.stats_->connects.fetch_add(1, std::memory_order_relaxed);
-      if (down_ || !connected_once_) spdlog::info("{}: connected, epoch {}", reader_.options_.name, session_.epoch());
+      if (down_ || !connected_once_)
+        LogInfo("database.connected", "{reader}: connected, epoch {epoch}",
+                {{"reader", reader_.options_.name}, {"epoch", session_.epoch()}});
       down_ = false;
       connected_once_ = true;
       backoff_.Reset();
@@ -125,7 +129,8 @@ class JournalReader::Worker {
     not_yet_ = status.not_yet;
     session_.Close();
     if (!down_ && status.fault != PgFault::kStopped) {
-      spdlog::warn("{}: cannot connect, trying on: {}", reader_.options_.name, last_error_);
+      LogWarn("database.cannot_connect", "{reader}: cannot connect, trying on: {error}",
+              {{"reader", reader_.options_.name}, {"error", last_error_}});
       down_ = true;
     }
     return false;
@@ -134,7 +139,9 @@ class JournalReader::Worker {
   void Lost(const std::string& why) {
     session_.Close();
     reader_.stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
-    if (!down_) spdlog::warn("{}: connection lost: {}", reader_.options_.name, why);
+    if (!down_)
+      LogWarn("database.connection_lost", "{reader}: connection lost: {why}",
+              {{"reader", reader_.options_.name}, {"why", why}});
     down_ = true;
   }
 
@@ -170,7 +177,8 @@ void JournalReader::Start() {
       try {
         Worker(this).Run();
       } catch (const std::exception& e) {
-        spdlog::critical("{}: reader thread ended: {}", options_.name, e.what());
+        LogCritical("database.reader_ended", "{reader}: reader thread ended: {error}",
+                    {{"reader", options_.name}, {"error", e.what()}});
       }
     });
   }

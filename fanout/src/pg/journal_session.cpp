@@ -1,11 +1,10 @@
 #include "journal_session.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "base/log.h"
 #include "pg_binary.h"
 #include "update_codec.h"
 
@@ -65,10 +64,11 @@ PgStatus JournalSession::Connect(Conninfo* info, int statement_timeout_ms, TimeP
   if (status.ok()) status = PrepareAll(deadline);
   if (!status.ok()) return status;
   if (!extras_.histories) {
-    spdlog::warn(
-        "{}.sync_topic_histories is not there or not granted: a failover will reset every subscriber (update the "
+    LogWarn(
+        "database.histories_missing",
+        "{schema}.sync_topic_histories is not there or not granted: a failover will reset every subscriber (update the "
         "extension, or grant by sync_grant_reader)",
-        schema_);
+        {{"schema", schema_}});
   }
   std::vector<TopicState> states;
   status = Heads({kEpochProbe}, deadline, &states);

@@ -1,10 +1,10 @@
 #include "journal_tail.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
+
+#include "base/log.h"
 
 namespace oasync::pg {
 
@@ -190,7 +190,9 @@ size_t JournalTail::Take(const std::vector<TopicId>& ids, PollAnswer& answer, st
   if (answer.undecodable > 0) {
     stats_.decode_errors.fetch_add(answer.undecodable, std::memory_order_relaxed);
     if (now >= next_undecodable_log_) {
-      spdlog::error("tail: {} updates of the journal cannot be decoded; their topics wait", answer.undecodable);
+      LogError("tail.journal_undecodable",
+               "tail: {updates} updates of the journal cannot be decoded; their topics wait",
+               {{"updates", answer.undecodable}});
       next_undecodable_log_ = now + kUndecodableLogInterval;
     }
   }

@@ -1,10 +1,12 @@
 #include "logical_tail.h"
 
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <random>
 #include <utility>
+
+#include "base/log.h"
 
 namespace oasync::pg {
 
@@ -59,7 +61,7 @@ std::string LogicalTail::slot_name() const {
 
 void LogicalTail::GiveUp(TimePoint now, TailReason reason, const std::string& why) {
   if (!stream_) return;
-  spdlog::warn("tail: slot {} is given up: {}", stream_->slot_name(), why);
+  LogWarn("tail.slot_given_up", "tail: slot {slot} is given up: {why}", {{"slot", stream_->slot_name()}, {"why", why}});
   if (live_) stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
   stats_->slot_wal_position.store(0, std::memory_order_relaxed);
   loss_ = reason;
@@ -90,14 +92,16 @@ void LogicalTail::OnState(TimePoint now) {
   known_state_ = state;
   if (state == State::kCreatingSlot) {
     if (!board_->Offer(stream_->epoch())) {
-      spdlog::warn("tail: the server is behind in epochs (a former primary?), no slot there");
+      LogWarn("tail.former_primary", "tail: the server is behind in epochs (a former primary?), no slot there");
       stream_.reset();
       return Pause(now);
     }
     // Not again for every attempt after one that failed.
-    if (!failure_logged_) spdlog::info("tail: creating slot {}, after the open transactions", stream_->slot_name());
+    if (!failure_logged_)
+      LogInfo("tail.slot_creating", "tail: creating slot {slot}, after the open transactions",
+              {{"slot", stream_->slot_name()}});
   } else if (state == State::kStreaming) {
-    spdlog::info("tail: slot {} is live", stream_->slot_name());
+    LogInfo("tail.slot_live", "tail: slot {slot} is live", {{"slot", stream_->slot_name()}});
     stats_->connects.fetch_add(1, std::memory_order_relaxed);
     live_ = true;
     live_since_ = now;
@@ -112,12 +116,13 @@ void LogicalTail::OnFailure(TimePoint now) {
   if (live_) {
     loss_ = stream_->not_yet() ? TailReason::kServerGoing : TailReason::kSlotLost;
     why_ = stream_->error();
-    spdlog::warn("tail: slot {} lost: {}", stream_->slot_name(), stream_->error());
+    LogWarn("tail.slot_lost", "tail: slot {slot} lost: {why}",
+            {{"slot", stream_->slot_name()}, {"why", stream_->error()}});
     stats_->reconnects.fetch_add(1, std::memory_order_relaxed);
     stats_->slot_wal_position.store(0, std::memory_order_relaxed);
     if (now - live_since_ >= kGoodLife) backoff_.Reset();
   } else if (!failure_logged_) {
-    spdlog::warn("tail: no slot, trying on: {}", stream_->error());
+    LogWarn("tail.no_slot", "tail: no slot, trying on: {why}", {{"why", stream_->error()}});
     failure_logged_ = true;
   }
   live_ = false;

@@ -1,19 +1,20 @@
 #include "pg_connection.h"
 
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
 #include <utility>
 
+#include "base/log.h"
+
 namespace oasync::pg {
 
 namespace {
 
 void OnNotice(void*, const PGresult* result) {
-  spdlog::debug("postgres notice: {}", OneLine(PQresultErrorMessage(result)));
+  LogDebug("database.notice", "postgres notice: {notice}", {{"notice", OneLine(PQresultErrorMessage(result))}});
 }
 
 std::string Sqlstate(const PGresult* result) {

@@ -1,11 +1,10 @@
 #include "slot_watch.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "base/log.h"
 #include "pg_binary.h"
 
 namespace oasync::pg {
@@ -81,17 +80,19 @@ void SlotWatch::OnLook(const std::string& slot, TimePoint asked, const ReadResul
 
 void SlotWatch::Inquire() {
   if (restart_position_ == 0) return;
-  reader_.Ask({}, {"slot limit", kLimitSql, {}},
-              [this, slot = slot_, restart = restart_position_](const ReadResult<PgResultRef>& result) {
-                if (!result.ok() || PQntuples(result.value.get()) != 1) return;
-                const auto position = UnsignedField(result.value.get(), 0, 0);
-                const auto limit = UnsignedField(result.value.get(), 0, 1);  // null for -1
-                if (!position || !limit || *position < restart) return;
-                if (*position - restart <= *limit << kMegabyteShift) return;
-                stats_.slot_invalidations.fetch_add(1, std::memory_order_relaxed);
-                spdlog::warn("tail: slot {} held {} bytes of WAL and was ended for max_slot_wal_keep_size ({} MB)",
-                             slot, *position - restart, *limit);
-              });
+  reader_.Ask(
+      {}, {"slot limit", kLimitSql, {}},
+      [this, slot = slot_, restart = restart_position_](const ReadResult<PgResultRef>& result) {
+        if (!result.ok() || PQntuples(result.value.get()) != 1) return;
+        const auto position = UnsignedField(result.value.get(), 0, 0);
+        const auto limit = UnsignedField(result.value.get(), 0, 1);  // null for -1
+        if (!position || !limit || *position < restart) return;
+        if (*position - restart <= *limit << kMegabyteShift) return;
+        stats_.slot_invalidations.fetch_add(1, std::memory_order_relaxed);
+        LogWarn("tail.slot_invalidated",
+                "tail: slot {slot} held {bytes} bytes of WAL and was ended for max_slot_wal_keep_size ({limit_mb} MB)",
+                {{"slot", slot}, {"bytes", *position - restart}, {"limit_mb", *limit}});
+      });
 }
 
 }  // namespace oasync::pg

@@ -1,7 +1,7 @@
 #include "tail_loop.h"
 
+#include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "../base/clock.h"
+#include "base/log.h"
 #include "update_codec.h"
 
 namespace oasync::pg {
@@ -83,7 +84,7 @@ void TailLoop::Start() {
     } catch (const std::exception& e) {
       // Memory is exhausted: nothing else throws here. A fan-out without its tail would be worse than none, and a
       // new one finds everything in the journal.
-      spdlog::critical("tail: {}", e.what());
+      LogCritical("tail.ended", "tail: {error}", {{"error", e.what()}});
       std::abort();
     }
   });
@@ -126,7 +127,7 @@ void TailLoop::Follow(const std::string& topic) {
   TopicId id;
   if (order_.Find(topic, &id)) return;
   if (!IsTopic(topic)) {
-    spdlog::warn("tail: not a topic, cannot be followed");
+    LogWarn("tail.not_a_topic", "tail: not a topic, cannot be followed");
     return;
   }
   // From here on the topic's live events are held: only now may the head be read.
@@ -151,14 +152,17 @@ void TailLoop::OnHead(TopicId id, const TopicState& state) {
 }
 
 void TailLoop::OnRegress(TopicId id, const TopicState& state) {
-  spdlog::error("tail: topic {} went back from watermark {} to {} without a new epoch; starting over", state.topic,
-                order_.delivered(id), state.head);
+  LogError("tail.topic_went_back",
+           "tail: topic {topic} went back from watermark {watermark} to {head} without a new epoch; starting over",
+           {{"topic", state.topic}, {"watermark", order_.delivered(id)}, {"head", state.head}});
   StartOver(id);
 }
 
 void TailLoop::OnBreach(TopicId id, const TopicState& state) {
-  spdlog::warn("tail: the events of topic {} that follow watermark {} are gone, its floor is {}; starting over",
-               state.topic, order_.delivered(id), state.floor);
+  LogWarn("tail.events_gone",
+          "tail: the events of topic {topic} that follow watermark {watermark} are gone, its floor is {floor}; "
+          "starting over",
+          {{"topic", state.topic}, {"watermark", order_.delivered(id)}, {"floor", state.floor}});
   StartOver(id);
 }
 
@@ -174,7 +178,8 @@ void TailLoop::AdoptEpoch() {
   journal_.SetEpoch(epoch_);
   stats_.epoch.store(epoch_, std::memory_order_relaxed);
   if (before == 0) return;  // the heads that are being asked for will be of this one
-  spdlog::warn("tail: the database's epoch grew from {} to {}; {} topics start over", before, epoch_, order_.size());
+  LogWarn("tail.epoch_changed", "tail: the database's epoch grew from {before} to {epoch}; {topics} topics start over",
+          {{"before", before}, {"epoch", epoch_}, {"topics", order_.size()}});
   for (TopicSlot slot = 0; slot < order_.slot_count(); ++slot) {
     TopicId id;
     if (!order_.At(slot, &id)) continue;
@@ -239,7 +244,7 @@ void TailLoop::OnUpdate(std::string_view update, TimePoint now) {
   // The gap that it leaves will be read from the journal.
   stats_.decode_errors.fetch_add(1, std::memory_order_relaxed);
   if (now < next_decode_log_) return;
-  spdlog::error("tail: an update of the slot cannot be decoded: {}", error);
+  LogError("tail.slot_undecodable", "tail: an update of the slot cannot be decoded: {error}", {{"error", error}});
   next_decode_log_ = now + kDecodeLogInterval;
 }
 
@@ -267,9 +272,13 @@ void TailLoop::SetMode(TimePoint now) {
   const std::string why = mode == TailMode::kDown                                  ? ": " + journal_.last_error()
                           : mode_ == TailMode::kLogical && !logical_.why().empty() ? ": " + logical_.why()
                                                                                    : std::string();
-  spdlog::log(mode == TailMode::kLogical || mode_ == TailMode::kDown ? spdlog::level::info : spdlog::level::warn,
-              "tail: {} -> {}, {} topics followed, {}{}", ModeName(mode_), ModeName(mode), order_.size(),
-              TailReasonName(reason), why);
+  Log(mode == TailMode::kLogical || mode_ == TailMode::kDown ? LogLevel::kInfo : LogLevel::kWarn, "tail.mode_changed",
+      "tail: {from} -> {to}, {topics} topics followed, {reason}{why}",
+      {{"from", ModeName(mode_)},
+       {"to", ModeName(mode)},
+       {"topics", order_.size()},
+       {"reason", TailReasonName(reason)},
+       {"why", why}});
   mode_ = mode;
   stats_.tail_mode.store(static_cast<uint8_t>(mode), std::memory_order_relaxed);
   stats_.last_reason.store(static_cast<uint8_t>(reason), std::memory_order_relaxed);

@@ -88,6 +88,9 @@ void Take(const WireField& field, UpdateView* update) {
       case Update::kPayloadHashFieldNumber:
         update->payload_hash = field.text;
         break;
+      case Update::kTraceparentFieldNumber:
+        update->traceparent = field.text;
+        break;
       default:
         break;
     }
@@ -127,7 +130,8 @@ bool ReadUpdate(std::string_view bytes, UpdateView* update) {
   WireField field;
   for (size_t at = 0; at < bytes.size();) {
     if (!ReadField(bytes, &at, &field)) return false;
-    const bool is_string = field.number == Update::kTopicFieldNumber || field.number == Update::kDocKeyFieldNumber;
+    const bool is_string = field.number == Update::kTopicFieldNumber || field.number == Update::kDocKeyFieldNumber ||
+                           field.number == Update::kTraceparentFieldNumber;
     if (is_string && field.IsText() && !IsValidUtf8(field.text)) return false;
     Take(field, update);
   }

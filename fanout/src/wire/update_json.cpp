@@ -25,7 +25,7 @@ std::string_view OpName(int op) {
 UpdateView ViewOf(const v1::Update& update) {
   return {update.topic(),     update.doc_key(),        update.doc_version(),        update.payload(),
           update.watermark(), update.payload_hash(),   update.hydration_required(), update.op(),
-          update.epoch(),     update.inserted_at_us(), update.commit_time_us()};
+          update.epoch(),     update.inserted_at_us(), update.commit_time_us(),     update.traceparent()};
 }
 
 std::string UpdateToJson(const UpdateView& update) {
@@ -53,6 +53,10 @@ std::string UpdateToJson(const UpdateView& update) {
   out.append(update.hydration_required ? "true" : "false");
   out.append(R"(,"inserted_at":)");
   AppendTimestamp(&out, update.inserted_at_us);
+  if (!update.traceparent.empty()) {
+    out.append(R"(,"traceparent":)");
+    AppendJsonString(&out, update.traceparent);
+  }
   out.push_back('}');
   return out;
 }

@@ -22,6 +22,7 @@ struct UpdateView {
   uint64_t epoch = 0;
   int64_t inserted_at_us = 0;
   int64_t commit_time_us = 0;
+  std::string_view traceparent;
 };
 
 UpdateView ViewOf(const openagents::sync::v1::Update& update);

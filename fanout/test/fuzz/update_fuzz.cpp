@@ -29,6 +29,7 @@ void CheckJson(const Event& event, const openagents::sync::v1::Update& update) {
   PROMISE(Integer(json["epoch"]) == update.epoch());
   PROMISE(Base64Decode(json["payload_hash"].get<std::string>()) == update.payload_hash());
   PROMISE(json["hydration_required"] == update.hydration_required());
+  PROMISE(json.value("traceparent", "") == update.traceparent());
   PROMISE(json["payload"] == (update.payload().empty() ? Json() : Json::parse(update.payload())));
 }
 

@@ -50,6 +50,24 @@ TEST(UpdateCodecTest, Upsert) {
             R"("watermark":12,"epoch":3,"hydration_required":false,"inserted_at":"2026-11-22T20:15:01.000042Z"})");
 }
 
+TEST(UpdateCodecTest, ATraceIsThereOnlyWhereThereIsOne) {
+  std::string error;
+  Update update = Sample();
+  EXPECT_EQ(Decode(update, &error)->json.find("traceparent"), std::string::npos);
+  update.set_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  const EventRef event = Decode(update, &error);
+  ASSERT_NE(event, nullptr) << error;
+  EXPECT_EQ(event->proto, update.SerializeAsString());
+  EXPECT_NE(event->json.find(R"(000042Z","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})"),
+            std::string::npos)
+      << event->json;
+  // What is no traceparent is escaped all the same, and what is no text is refused.
+  update.set_traceparent("a\"b");
+  EXPECT_NE(Decode(update, &error)->json.find(R"("traceparent":"a\"b"})"), std::string::npos);
+  update.set_traceparent("\xff");
+  EXPECT_EQ(Decode(update, &error), nullptr);
+}
+
 TEST(UpdateCodecTest, TombstonesHaveNullPayload) {
   for (const auto& [op, name] : {std::pair{SyncOp::SYNC_OP_DELETE, "delete"}, {SyncOp::SYNC_OP_TRUNCATE, "truncate"}}) {
     Update update = Sample();
