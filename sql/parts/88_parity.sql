@@ -65,6 +65,7 @@ CREATE TABLE @extschema@.sync_parity_audits (
 );
 CREATE INDEX sync_parity_audits_of_lane ON @extschema@.sync_parity_audits (lane, finished_at);
 COMMENT ON TABLE @extschema@.sync_parity_audits IS 'Every audit of a lane, with its counts. Written by sync_parity_record(), which removes what is older than the lane''s keep.';
+COMMENT ON SEQUENCE @extschema@.sync_parity_audits_audit_id_seq IS 'Numbers of audits';
 COMMENT ON COLUMN @extschema@.sync_parity_audits.audit_id IS 'Number of the audit';
 COMMENT ON COLUMN @extschema@.sync_parity_audits.lane IS 'Of which lane';
 COMMENT ON COLUMN @extschema@.sync_parity_audits.seed IS 'What the sample was drawn with: oa-sync parity audit --seed draws it again';
@@ -104,6 +105,7 @@ CREATE INDEX sync_parity_results_of_lane ON @extschema@.sync_parity_results (lan
 CREATE INDEX sync_parity_results_of_audit ON @extschema@.sync_parity_results (audit_id);
 COMMENT ON TABLE @extschema@.sync_parity_results IS
   'The mismatches that audits have found, a row for each document and audit; documents that fit are only counted, in sync_parity_audits. No payloads. Bounded by the lane''s keep and keep_results.';
+COMMENT ON SEQUENCE @extschema@.sync_parity_results_result_id_seq IS 'Numbers of results';
 COMMENT ON COLUMN @extschema@.sync_parity_results.result_id IS 'Number of the result; newer ones are higher';
 COMMENT ON COLUMN @extschema@.sync_parity_results.audit_id IS 'The audit that found it';
 COMMENT ON COLUMN @extschema@.sync_parity_results.lane IS 'The lane';
@@ -651,7 +653,7 @@ BEGIN
                                                reference_version, other_version, reference_hash, other_hash, watermark)
     SELECT id, lane, left(r.topic, 160), left(r.doc_key, 1024), r.reason, r.compared, r.booked_to, left(r.detail, 500),
            r.reference_version, r.other_version, left(r.reference_hash, 64), left(r.other_hash, 64), r.watermark
-      FROM json_to_recordset(audit->'results') AS r(topic text, doc_key text, reason text, compared text, booked_to text, detail text,
+      FROM json_to_recordset(CASE WHEN json_typeof(audit->'results') = 'array' THEN audit->'results' ELSE '[]' END) AS r(topic text, doc_key text, reason text, compared text, booked_to text, detail text,
         reference_version bigint, other_version bigint, reference_hash text, other_hash text, watermark bigint)
       LIMIT 10000;
   INSERT INTO @extschema@.sync_parity_totals AS t (lane, reason, checked)

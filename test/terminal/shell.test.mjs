@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { root } from '../harness/index.mjs';
 import { binary, directory, run } from './program.mjs';
 
-const commands = ['tail', 'status', 'snapshot', 'token', 'doctor', 'bench', 'completion', 'man'];
+const commands = ['tail', 'status', 'snapshot', 'token', 'doctor', 'parity', 'bench', 'completion', 'man'];
 
 /** @param {string[]} args */
 async function output(args) {
@@ -30,6 +30,9 @@ test('bash completes commands, options, choices and files', () => {
   assert.deepEqual(completed(['oa-sync', 'tail', '--cursor', 'READ']), ['README.md']);
   assert.deepEqual(completed(['oa-sync', 'tail', '--key', '']), [], 'nobody knows the keys');
   assert.deepEqual(completed(['oa-sync', 'completion', 'z']), ['zsh']);
+  assert.deepEqual(completed(['oa-sync', 'parity', 'g']), ['gate']);
+  assert.deepEqual(completed(['oa-sync', 'parity', 'gate', '--max-r']), ['--max-rate']);
+  assert.deepEqual(completed(['oa-sync', 'parity', 'run', '--log-format', 'j']), ['json']);
   assert.deepEqual(completed(['oa-sync', 'doctor', '--token']), ['--token-file'], '--token is not offered');
 });
 

@@ -5,8 +5,8 @@ namespace oasync::terminal {
 
 enum ExitCode : int {
   kExitOk = 0,
-  kExitProblem = 1,        // status: not ready. doctor: a problem was found. bench: subscribers were lost
-  kExitUsage = 2,          // the command line, or a file that it names, can't be used
+  kExitProblem = 1,  // status: not ready. doctor: a problem was found. bench: subscribers were lost. parity: closed
+  kExitUsage = 2,    // the command line, or a file that it names, can't be used
   kExitCannotConnect = 3,  // nobody answers, or TLS fails
   kExitRefused = 4,        // no valid token, a topic that it does not open, an origin or limit of the server
   kExitStale = 5,          // the cursor can't be resumed; --resync would begin anew

@@ -82,8 +82,12 @@ a problem was found.
 there is no such document.
 .Cm bench :
 subscribers were lost or missed events.
+.Cm parity gate :
+closed.
 .It 2
 The command line, or a file that it names, cannot be used.
+.Cm parity :
+no lane is enabled or of that name, the extension is too old, or the role may not.
 .It 3
 Nobody answers, the server takes nobody at the moment, or its certificate cannot be believed.
 .It 4
@@ -100,8 +104,12 @@ allows.
 The server said what no OA Sync server says.
 .It 8
 The cursor file is in use or cannot be written, or standard output cannot be.
+.Cm parity audit :
+another auditor is at the lane.
 .It 128 + n
 Ended by signal n: 130 after Ctrl-C, 143 after SIGTERM.
+.Cm parity run ,
+a service, ends with 0 then.
 .El
 .Sh EXAMPLES
 Follow two topics on a terminal:
@@ -120,8 +128,12 @@ What failed in the last ten minutes:
 What is wrong:
 .Pp
 .Dl oa-sync doctor --database 'host=db1 dbname=app' --url ws://fan1:4400/socket
+.Pp
+Whether a rollout may go on:
+.Pp
+.Dl oa-sync parity gate --database 'host=db1 dbname=app' --window 1h --max-rate 0.01
 .Sh SEE ALSO
-docs/clients/terminal.md, docs/operations/http.md and docs/protocol/OA_SYNC_WS_MAPPING.md of OA Sync.
+docs/clients/terminal.md, docs/sync/PARITY.md, docs/operations/http.md and docs/protocol/OA_SYNC_WS_MAPPING.md of OA Sync.
 )";
 
 // Text in which roff sees nothing of its own.
