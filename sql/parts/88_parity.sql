@@ -772,6 +772,7 @@ COMMENT ON FUNCTION @extschema@.sync_revoke_auditor(name) IS
   'Takes back what sync_grant_auditor() gave, also USAGE on the schema. ERROR 42704 for a role that does not exist. Example: SELECT runtime.sync_revoke_auditor(''parity'');';
 
 REVOKE ALL ON TABLE @extschema@.sync_parity_lanes, @extschema@.sync_parity_audits, @extschema@.sync_parity_results, @extschema@.sync_parity_totals FROM PUBLIC;
+REVOKE ALL ON SEQUENCE @extschema@.sync_parity_audits_audit_id_seq, @extschema@.sync_parity_results_result_id_seq FROM PUBLIC;
 REVOKE ALL ON FUNCTION
   @extschema@.sync_parity_set_lane(text, text, text, text, text, integer, interval, double precision, interval, interval, integer, boolean),
   @extschema@.sync_parity_drop_lane(text),
