@@ -18,7 +18,7 @@ import { System, topic, workersTopic } from './system.mjs';
 
 /** @type {Record<'short' | 'full', Size>} */
 export const sizes = {
-  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 45_000, window: '8s', minSamples: 30, pollMs: 400, toleranceMs: 1500 },
+  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 45_000, window: '6s', minSamples: 30, pollMs: 400, toleranceMs: 1500 },
   full: { staff: 10, users: 190, soakMs: 45_000, patienceMs: 180_000, window: '60s', minSamples: 100, pollMs: 2000, toleranceMs: 5000 },
 };
 
@@ -221,8 +221,13 @@ class Drill {
     record.decision(`${cohort} is not turned on`);
     if (members.some((user) => user.lane.mode !== 'shadow' || user.lane.shown !== 'earlier')) throw new Error('somebody was turned on past a closed gate');
     system.api.liesAbout = undefined;
-    record.note('the earlier lane is mended; the gate opens when its window has forgotten');
+    record.note('the earlier lane is mended');
     await this.gates.begin();
+    await system.until(async () => {
+      await this.gates.sample();
+      return (await this.gates.read()).every(({ gate, value }) => !['parity', 'lane_mismatch'].includes(gate) || value === 0);
+    }, 'the windows have forgotten the lie', this.size.patienceMs);
+    record.note('the windows have forgotten it');
   }
 
   /** @param {'earlier' | 'oa_sync'} authority */
@@ -274,13 +279,14 @@ class Drill {
     record.step('Nothing is lost');
     await system.stopWriting();
     const truth = await system.truth();
-    await system.until(() => system.users.every((user) => {
-      const { documents } = user.lane;
-      return documents.size === truth.size && [...truth].every(([key, state]) => {
-        const one = documents.get(key);
-        return one !== undefined && `${one.docVersion} ${one.payloadHash}` === state;
-      });
-    }), 'every screen shows what the tables have');
+    /** What a screen lacks or has otherwise. @param {import('./users.mjs').User} user */
+    const differs = ({ lane: { documents } }) => [...new Set([...truth.keys(), ...documents.keys()])].filter((key) => {
+      const one = documents.get(key);
+      return !one || `${one.docVersion} ${one.payloadHash}` !== truth.get(key);
+    });
+    await system.until(() => system.users.every((user) => differs(user).length === 0), () => `every screen shows what the tables have; ${system.users
+      .filter((user) => differs(user).length > 0).slice(0, 3).map((user) => `${user.name}: ${differs(user).slice(0, 3).map((key) =>
+        `${key} is ${user.lane.documents.get(key)?.docVersion}, and ${truth.get(key)} in the table`).join(', ')}`).join('; ')}`);
     record.note(`${system.users.length} screens show the ${truth.size} documents that the tables have, version by version, hash by hash`);
     const journal = await system.journal();
     let told = 0;

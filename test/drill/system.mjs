@@ -116,6 +116,8 @@ export class System {
 
   /** The documents as the tables have them: key → version and hash. */
   async truth() {
+    // Not an answer from before the last write.
+    this.api.cacheMs = 0;
     const response = await fetch(this.api.url(`/documents?topic=${topic}`));
     const { documents } = /** @type {any} */ (await response.json());
     return new Map(documents.map((/** @type {any} */ one) => [one.doc_key, `${one.doc_version} ${Buffer.from(one.payload_hash, 'hex').toString('base64')}`]));
