@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/log.h"
+#include "net/health.h"
 #include "net/tls.h"
 
 namespace oasync {
@@ -37,12 +38,18 @@ int Housekeeping::Run() {
     const int received = sigtimedwait(&signals, nullptr, &kTurn);
     if (received == SIGTERM || received == SIGINT) return received;
     CheckMemory();
+    TellAlive();
     auth_.Reload(received == SIGHUP);
     // Both are looked at, whatever the first says.
     const bool certificate_changed = certificate_.Changed();
     const bool key_changed = key_.Changed();
     if (shared_.tls && (certificate_changed || key_changed || received == SIGHUP)) ReloadTls();
   }
+}
+
+void Housekeeping::TellAlive() {
+  const int stalled = StalledLoops(shared_.metrics, shared_.clock.SteadyMs(), config_.loop_stall_ms);
+  if (stalled == 0) service_manager_.Alive();
 }
 
 void Housekeeping::ReloadTls() {

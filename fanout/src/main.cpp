@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "config.h"
 #include "housekeeping.h"
 #include "pg/pg_source.h"
@@ -66,6 +67,7 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "oa-sync-fanout: --database: %s\n", error.c_str());
     return kExitBadConfiguration;
   }
+  const ServiceManager service_manager = ServiceManager::FromEnvironment();
   KeepFreedMemory();
   SetUpLogging(config.log_level, config.log_json);
   lws_set_log_level(LLL_ERR | LLL_WARN, &LogFromLibrary);
@@ -74,7 +76,7 @@ int Main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit(config);
-  return Serve(config);
+  return Serve(config, service_manager);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "auth/authentication.h"
 #include "base/log.h"
 #include "base/process_use.h"
+#include "base/service_manager.h"
 #include "base/ticker.h"
 #include "base/worker_thread.h"
 #include "housekeeping.h"
@@ -40,6 +41,8 @@ namespace oasync {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
+// What stopping may take beside closing the sockets: reads of the database that are under way.
+constexpr int64_t kStopMarginMs = 10'000;
 
 // One listening socket per loop, all on one port; empty and *error when the address is not to be had.
 std::vector<int> OpenSockets(const Config& config, uint16_t* port, std::string* error) {
@@ -152,7 +155,7 @@ std::vector<MetricsSources::Extra> ProcessMetrics() {
 // Everything that lives as long as the server serves, in the order in which one needs the other.
 class Server {
  public:
-  explicit Server(const Config& config);
+  Server(const Config& config, const ServiceManager& service_manager);
 
   // Reads keys and the certificate. Empty, or one line that begins with the setting.
   std::string Load();
@@ -167,6 +170,7 @@ class Server {
   void Announce() const;
 
   const Config& config_;
+  const ServiceManager& service_manager_;
   const SystemClock clock_;
   MetricsSources metrics_;
   Authentication auth_;
@@ -195,8 +199,9 @@ class Server {
   uint16_t admin_port_;
 };
 
-Server::Server(const Config& config)
+Server::Server(const Config& config, const ServiceManager& service_manager)
     : config_(config),
+      service_manager_(service_manager),
       auth_(AuthOptions(config), clock_, metrics_.shared),
       source_(SourceOptions(config), router_),
       parity_(source_, clock_),
@@ -346,11 +351,13 @@ void Server::Announce() const {
   }
   std::printf("oa-sync-fanout listening on %s\n", HostPort(config_.listen_host, port_).c_str());
   std::fflush(stdout);
+  service_manager_.Ready("listening on " + HostPort(config_.listen_host, port_));
 }
 
 void Server::Run() {
-  const int received = Housekeeping(config_, shared_, auth_, revocations_, loops_).Run();
+  const int received = Housekeeping(config_, shared_, auth_, revocations_, loops_, service_manager_).Run();
   LogInfo("server.closing", "signal {signal}: closing", {{"signal", received}});
+  service_manager_.Stopping(config_.shutdown_spread_ms + config_.shutdown_deadline_ms + kStopMarginMs);
   for (const auto& loop : loops_) loop->BeginShutdown(config_.shutdown_spread_ms, config_.shutdown_deadline_ms);
   // A second signal ends the process at once.
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { _exit(0); });
@@ -368,8 +375,8 @@ void Server::Run() {
 
 }  // namespace
 
-int Serve(const Config& config) {
-  Server server(config);
+int Serve(const Config& config, const ServiceManager& service_manager) {
+  Server server(config, service_manager);
   if (const std::string error = server.Load(); !error.empty()) {
     std::fprintf(stderr, "oa-sync-fanout: %s\n", error.c_str());
     return kExitBadConfiguration;

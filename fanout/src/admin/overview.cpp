@@ -5,6 +5,7 @@
 
 #include "admin/views.h"
 #include "auth/revocation_list.h"
+#include "net/health.h"
 #include "wire/messages.h"
 
 namespace oasync {
@@ -153,13 +154,6 @@ Json DatabaseJson(const Glance& glance) {
           {"clock_ahead_ms", glance.clock_ahead_ms},
           {"worker_pid", std::move(worker)},
           {"stats", std::move(stats)}};
-}
-
-int StalledLoops(const MetricsSources& metrics, int64_t now_ms, int64_t stall_ms) {
-  return static_cast<int>(std::count_if(metrics.loops.begin(), metrics.loops.end(), [&](const auto& loop) {
-    const int64_t turned = loop->last_turn_ms.Get();
-    return turned != 0 && now_ms - turned > stall_ms;
-  }));
 }
 
 }  // namespace

@@ -3,21 +3,20 @@
 #include <nlohmann/json.hpp>
 
 namespace oasync {
-namespace {
 
-// Loops that have not turned for the time; those not started yet do not count.
-int StalledLoops(const HealthEnvironment& environment) {
-  const int64_t now = environment.clock.SteadyMs();
+int StalledLoops(const MetricsSources& metrics, int64_t now_ms, int64_t stall_ms) {
   int stalled = 0;
-  for (const auto& loop : environment.metrics.loops) {
+  for (const auto& loop : metrics.loops) {
     const int64_t turned = loop->last_turn_ms.Get();
-    if (turned != 0 && now - turned > environment.loop_stall_ms) ++stalled;
+    if (turned != 0 && now_ms - turned > stall_ms) ++stalled;
   }
   return stalled;
 }
 
+namespace {
+
 HttpAnswer Healthz(const HealthEnvironment& environment, bool details) {
-  const int stalled = StalledLoops(environment);
+  const int stalled = StalledLoops(environment.metrics, environment.clock.SteadyMs(), environment.loop_stall_ms);
   const int status = stalled == 0 ? 200 : 503;
   if (!details) return HttpText(status, stalled == 0 ? "ok\n" : "not ok\n");
   HttpAnswer answer;

@@ -24,6 +24,9 @@ struct HealthEnvironment {
   bool public_metrics;                   // /metrics on the public listener too
 };
 
+// Loops that have not turned for so long; those not started yet do not count. Any thread.
+int StalledLoops(const MetricsSources& metrics, int64_t now_ms, int64_t stall_ms);
+
 // Adds /healthz, /readyz and /metrics. On the admin listener the first two say why not, in JSON; on the public one only
 // whether. `environment` is copied; what it refers to must outlive the router.
 void AddHealthRoutes(const HealthEnvironment& environment, HttpRouter* router);
