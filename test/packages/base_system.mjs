@@ -59,20 +59,17 @@ export function makeSystem(root, debs) {
   const asOther = [`Dir::State::status=${root}/var/lib/dpkg/status`, `Dir::State::extended_states=${root}/var/lib/apt/extended_states`,
     `Dir::Cache::archives=${archives}/`, 'APT::Keep-Downloaded-Packages=true', 'APT::Install-Recommends=false',
     'Debug::NoLocking=true'].flatMap((option) => ['-o', option]);
-  const uris = () => run('apt-get', [...asOther, '--print-uris', '-qq', '-y', 'install', ...debs]);
   const download = () => run('apt-get', [...asOther, '-q', '-y', '--download-only', 'install', ...debs]);
-  let needed = '';
   try {
-    needed = uris();
     download();
   } catch {
     // Most likely the lists are older than the mirror, or not there.
     run('apt-get', ['update', '-q']);
-    needed = uris();
     download();
   }
-  for (const [, file] of needed.matchAll(/^'[^']*' (\S+\.deb) /gm)) {
-    if (existsSync(`${archives}/${file}`)) cpSync(`${archives}/${file}`, `${repository}/${file}`);
+  for (const [, name, version = ''] of run('apt-get', [...asOther, '-q', '-y', '--simulate', 'install', ...debs]).matchAll(/^Inst (\S+)(?: \[\S+\])? \((\S+)/gm)) {
+    const file = readdirSync(archives).find((entry) => entry.startsWith(`${name}_${version.replaceAll(':', '%3a')}_`));
+    if (file) cpSync(`${archives}/${file}`, `${repository}/${file}`);
   }
   const index = run('dpkg-scanpackages', ['--multiversion', '.'], { cwd: repository });
   writeFileSync(`${repository}/Packages`, index);

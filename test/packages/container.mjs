@@ -94,9 +94,10 @@ export class Container {
 
   /** Runs a shell command in the container, whatever comes out. @param {string} command @param {{cwd?: string, timeoutMs?: number}} [options] */
   try(command, { cwd = '/root', timeoutMs = 180_000 } = {}) {
+    if (!this.running || this.#leader === 0) throw new Error('the container does not run');
     return spawnSync('nsenter', [`--target=${this.#leader}`, '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--',
       '/usr/bin/env', '-i', 'HOME=/root', 'USER=root', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8',
-      'DEBIAN_FRONTEND=noninteractive', 'bash', '-euo', 'pipefail', '-c', `cd ${cwd}; ${command}`], {
+      'DEBIAN_FRONTEND=noninteractive', 'bash', '-euo', 'pipefail', '-c', `[ -d /srv/debian ] || exit 99; cd ${cwd}; ${command}`], {
       encoding: 'utf8', timeout: timeoutMs, maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
