@@ -25,3 +25,21 @@ test.each(['proto', 'json'] as const)('documents, then live updates (%s)', async
   expect(topic.lag).toBe(0);
   expect(client.errors).toEqual([]);
 });
+
+test.each(['proto', 'json'] as const)('the trace of a writer comes with its updates (%s)', async (encoding) => {
+  const name = `traced.${encoding}`;
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const client = stand.client({ encoding });
+  const topic = client.subscribe(name);
+  const updates = record(topic);
+  await topic.live();
+  await stand.query(`DO $$ BEGIN
+    INSERT INTO app.items (topic, id) VALUES ('${name}', 1);
+    PERFORM set_config('oa_sync.traceparent', '${trace}', true);
+    INSERT INTO app.items (topic, id) VALUES ('${name}', 2);
+  END $$`, []);
+  await reach(topic, 2);
+  expect(updates.map((u) => u.traceparent)).toEqual([undefined, trace]);
+  expect(updates.map((u) => 'traceparent' in u)).toEqual([false, true]);
+  expect(client.errors).toEqual([]);
+});

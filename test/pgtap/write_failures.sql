@@ -1,0 +1,21 @@
+-- Transactions that came to append their events and did not commit are counted; others are not.
+\ir include/setup.sql
+SELECT plan(7);
+CREATE TABLE app.docs (id int PRIMARY KEY, CHECK (id > 0));
+SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => 'd:{id}') \g /dev/null
+CREATE FUNCTION t.failures() RETURNS bigint LANGUAGE sql AS $$ SELECT (runtime.sync_overview()->>'write_failures')::bigint $$;
+SELECT is(t.failures(), 0::bigint, 'none at first');
+INSERT INTO app.docs VALUES (1);
+SELECT throws_ok('INSERT INTO app.docs VALUES (-1)', '23514', NULL, 'a statement that fails');
+BEGIN; INSERT INTO app.docs VALUES (2); ROLLBACK;
+SELECT is(t.failures(), 0::bigint, 'statements that fail and transactions that are rolled back are the application''s own');
+-- The journal refuses: an index of somebody's own that allows a key once.
+DO $$ DECLARE p regclass; BEGIN
+  FOR p IN SELECT partition FROM runtime.sync_journal_partitions LOOP EXECUTE format('CREATE UNIQUE INDEX ON %s (doc_key)', p); END LOOP;
+END $$;
+SELECT is(t.failure('UPDATE app.docs SET id = 1'), '23505', 'the commit fails');
+SELECT is(t.failures(), 1::bigint, 'and is counted');
+INSERT INTO app.docs VALUES (3);
+SELECT is(t.failures(), 1::bigint, 'one that commits after it is not');
+SELECT is((runtime.sync_overview()->>'projection_lag')::bigint, 0::bigint, 'no read model is behind');
+SELECT * FROM finish();
