@@ -140,6 +140,10 @@ check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every e
 	timeout 1800 node --test --test-reporter=spec $(ORACLE_TESTS)
 	timeout 1800 $(NODE_TEST) $(filter-out $(ORACLE_TESTS),$(INTEGRATION_TESTS))
 
+.PHONY: check-chaos
+check-chaos: fanout $(PROTO_ES) ## faults between hosts in network namespaces, a promoted standby, a rolling restart; takes root or sudo
+	timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(sort $(wildcard test/chaos/*.test.mjs))
+
 # One tree for both: clang, whose fuzzing engine wants its own sanitizers.
 .PHONY: asan-build
 asan-build:
@@ -167,6 +171,7 @@ soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/run.mjs
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/sessions.mjs
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout/oa-sync-fanout node test/soak/churn.mjs
+	node test/soak/chaos.mjs
 	$(MAKE) --no-print-directory asan-build
 	scripts/fuzz.sh $(SOAK_FUZZ_SECONDS)
 

@@ -16,6 +16,7 @@ packages=(
   # tests
   libgtest-dev libgmock-dev postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl procps
   chromium fonts-dejavu-core
+  haproxy iproute2 util-linux mount
 )
 # Node.js may have come from elsewhere than Debian.
 command -v node >/dev/null || packages+=(nodejs)

@@ -26,9 +26,10 @@ export class SyncClient {
    * @param {(update: Update, batch: Batch) => void} [options.onUpdate] called for every applied update
    * @param {boolean} [options.keepEvents] false: applied updates are counted, not kept
    * @param {number} [options.reconnectMs] the phoenix client's wait before it connects or joins again
+   * @param {number} [options.heartbeatMs] how often the phoenix client asks whether the server is there
    */
   constructor({ url, token, topics = [], encoding = 'json', tokenIn = 'query', resumeAfter = {}, params = {}, onUpdate,
-    keepEvents = true, reconnectMs = 50 }) {
+    keepEvents = true, reconnectMs = 50, heartbeatMs = 30_000 }) {
     this.wanted = new Set(topics);
     this.encoding = encoding;
     this.onUpdate = onUpdate;
@@ -69,7 +70,7 @@ export class SyncClient {
     };
     /** @type {any} */
     const options = { transport: Transport, params: () => (tokenIn === 'query' ? { token: tokenNow() } : {}),
-      reconnectAfterMs: () => reconnectMs, rejoinAfterMs: () => reconnectMs, heartbeatIntervalMs: 30_000 };
+      reconnectAfterMs: () => reconnectMs, rejoinAfterMs: () => reconnectMs, heartbeatIntervalMs: heartbeatMs };
     if (tokenIn === 'subprotocol') options.authToken = tokenNow;
     this.socket = new Socket(url, options);
     this.socket.onOpen(() => void this.opened++);
@@ -216,6 +217,15 @@ export class SyncClient {
   /** Cuts the connection as a dead network would: no close frame. The phoenix client then reconnects by itself. */
   cut() {
     this.#transport?.terminate();
+  }
+
+  /** Stops reading what the server sends, as a client that is busy or asleep; `resume` reads on. */
+  pause() {
+    if (this.#transport?.readyState === WebSocket.OPEN) this.#transport.pause();
+  }
+
+  resume() {
+    if (this.#transport?.isPaused) this.#transport.resume();
   }
 
   /** Disconnects for good. */

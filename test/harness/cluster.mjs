@@ -56,6 +56,14 @@ const alive = (pid) => {
   }
 };
 
+/**
+ * Where and how a server runs.
+ * @typedef {object} Place
+ * @property {string} [netns] file of the network namespace to run in (root only); its unix socket is reachable as ever
+ * @property {Record<string, string>} [env] more environment
+ * @property {string[]} [hba] lines for pg_hba.conf
+ */
+
 /** Server log lines that no test may cause: a crash of PostgreSQL itself, or of the extension in it. */
 const crashPattern = /was terminated by signal (6|11)|PANIC:|AddressSanitizer|TRAP: /;
 
@@ -66,8 +74,12 @@ export class Cluster {
   #pools = new Set();
   #stopped = false;
 
-  /** Use Cluster.create. @param {string} dir @param {Record<string, string | number | boolean>} settings */
-  constructor(dir, settings) {
+  /**
+   * Use Cluster.create.
+   * @param {string} dir @param {Record<string, string | number | boolean>} settings @param {Place} [place]
+   */
+  constructor(dir, settings, place = {}) {
+    this.place = place;
     this.dir = dir;
     this.dataDir = `${dir}/data`;
     this.socketDir = dir;
@@ -80,11 +92,11 @@ export class Cluster {
 
   /**
    * Makes and starts a cluster.
-   * @param {{settings?: Record<string, string | number | boolean>, encoding?: string, start?: boolean}} [options]
+   * @param {{settings?: Record<string, string | number | boolean>, encoding?: string, start?: boolean, place?: Place}} [options]
    *   settings: postgresql.conf values over the defaults below (fsync is on, as in production).
    * @returns {Promise<Cluster>}
    */
-  static async create({ settings = {}, encoding = 'UTF8', start = true } = {}) {
+  static async create({ settings = {}, encoding = 'UTF8', start = true, place = {} } = {}) {
     const dir = mkdtempSync('/tmp/oa-sync-');
     const cluster = new Cluster(dir, {
       listen_addresses: '',
@@ -102,7 +114,7 @@ export class Cluster {
       log_min_messages: 'info',
       log_line_prefix: '%m [%p] %q%a ',
       ...settings,
-    });
+    }, place);
     const { uid, gid } = cluster.account;
     chmodSync(dir, 0o755);
     mkdirSync(cluster.dataDir, { mode: 0o700 });
@@ -111,6 +123,7 @@ export class Cluster {
       cluster.#run(`${pgBinDir}/initdb`, ['-D', cluster.dataDir, '-U', cluster.superuser, '-E', encoding, '--locale=C',
         '--auth=trust', '--no-instructions']);
       cluster.configure(cluster.settings);
+      appendFileSync(`${cluster.dataDir}/pg_hba.conf`, (place.hba ?? []).map((line) => `${line}\n`).join(''));
       if (start) await cluster.start();
     } catch (error) {
       await cluster.destroy();
@@ -121,20 +134,21 @@ export class Cluster {
 
   /**
    * A base backup of this running cluster as a cluster of its own, started unless `start` is false.
-   * @param {{standby?: boolean, settings?: Record<string, string | number | boolean>, start?: boolean}} [options]
-   *   standby: follows this cluster by streaming (its application name is `name`); otherwise `settings` say how to
-   *   recover (restore_command, recovery_target_...), and it recovers when one of them is there.
+   * @param {{standby?: boolean, settings?: Record<string, string | number | boolean>, start?: boolean, place?: Place}} [options]
+   *   standby: follows this cluster by streaming, over its unix socket unless `settings` have a primary_conninfo;
+   *   otherwise `settings` say how to recover (restore_command, recovery_target_...), and it recovers when one of
+   *   them is there.
    * @returns {Promise<Cluster>}
    */
-  async backup({ standby = false, settings = {}, start = true } = {}) {
+  async backup({ standby = false, settings = {}, start = true, place = {} } = {}) {
     const dir = mkdtempSync('/tmp/oa-sync-');
-    const copy = new Cluster(dir, { ...this.settings, unix_socket_directories: dir, ...settings });
+    const copy = new Cluster(dir, { ...this.settings, unix_socket_directories: dir, ...settings }, place);
     const { uid, gid } = this.account;
     chmodSync(dir, 0o755);
     if (uid !== undefined && gid !== undefined) chownSync(dir, uid, gid);
     try {
       copy.#run(`${pgBinDir}/pg_basebackup`, ['-d', this.conninfo('postgres'), '-D', copy.dataDir, '-c', 'fast', '-X', 'stream']);
-      if (standby) Object.assign(copy.settings, { primary_conninfo: this.conninfo('postgres') });
+      if (standby) copy.settings.primary_conninfo ??= this.conninfo('postgres');
       const signal = standby ? 'standby.signal' : Object.keys(settings).some((s) => s.startsWith('recovery_') || s === 'restore_command')
         ? 'recovery.signal' : undefined;
       if (signal) {
@@ -176,9 +190,15 @@ export class Cluster {
   /** Starts the server and waits until it takes connections (after crash recovery, when there is some). */
   async start({ timeoutMs = 60_000 } = {}) {
     const log = openSync(this.logFile, 'a', 0o644);
-    const child = spawn(`${pgBinDir}/postgres`, ['-D', this.dataDir], { ...this.account, cwd: this.dir,
+    const { netns, env } = this.place;
+    const { uid, gid } = this.account;
+    /** @type {[string, string[], {uid?: number, gid?: number}]} */
+    const [program, args, account] = netns === undefined ? [`${pgBinDir}/postgres`, [], this.account]
+      // Replaces itself by the server, so the process is the postmaster in the end.
+      : ['nsenter', [`--net=${netns}`, `--setuid=${uid}`, `--setgid=${gid}`, '--', `${pgBinDir}/postgres`], {}];
+    const child = spawn(program, [...args, '-D', this.dataDir], { ...account, cwd: this.dir,
       // Out of the terminal's reach: Ctrl-C is ours to answer.
-      detached: true, stdio: ['ignore', log, log], env: { ...process.env, HOME: this.dir, LC_ALL: 'C' } });
+      detached: true, stdio: ['ignore', log, log], env: { ...process.env, HOME: this.dir, LC_ALL: 'C', ...env } });
     closeSync(log);
     this.#process = child;
     this.#stopped = false;

@@ -13,17 +13,23 @@ const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer
 /** @typedef {Record<string, string | number | boolean | string[]>} Flags flag names without dashes in front */
 /** @typedef {Omit<Response, 'json'> & {json(): Promise<any>}} Answer a response whose JSON a test takes as it is */
 
+/** @typedef {{host?: string, netns?: string}} Where the address that it listens on, and the file of its network namespace (root only) */
+
 export class Fanout {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
   #stderr = '';
 
-  /** Use Fanout.start. @param {Flags} flags @param {Keyring} keyring @param {Record<string, string>} env */
-  constructor(flags, keyring, env) {
+  /**
+   * Use Fanout.start.
+   * @param {Flags} flags @param {Keyring} keyring @param {Record<string, string>} env @param {Where} [where]
+   */
+  constructor(flags, keyring, env, { host = '127.0.0.1', netns } = {}) {
     this.flags = flags;
     this.keyring = keyring;
     this.env = env;
-    this.host = '127.0.0.1';
+    this.host = host;
+    this.netns = netns;
     this.port = 0;
     /** Of the admin listener. */
     this.adminPort = 0;
@@ -44,11 +50,11 @@ export class Fanout {
   /**
    * Starts a fan-out on a free port and waits until it accepts connections (not until it is ready).
    * @param {{database: string, flags?: Flags, keyring?: Keyring, env?: Record<string, string>, admin?: boolean,
-   *   consoleDir?: string}} options
+   *   consoleDir?: string, where?: Where}} options
    *   database: libpq connection string. admin: with `adminKey` among the service keys. consoleDir: the console's files.
    */
-  static async start({ database, flags = {}, keyring = new Keyring(), env = {}, admin = false, consoleDir }) {
-    const fanout = new Fanout({ database, ...(consoleDir ? { 'console-dir': consoleDir } : {}), ...flags }, keyring, env);
+  static async start({ database, flags = {}, keyring = new Keyring(), env = {}, admin = false, consoleDir, where }) {
+    const fanout = new Fanout({ database, ...(consoleDir ? { 'console-dir': consoleDir } : {}), ...flags }, keyring, env, where);
     if (admin) fanout.flags = { 'service-keys': fanout.serviceKeysFile, ...fanout.flags };
     await fanout.launch();
     return fanout;
@@ -61,7 +67,9 @@ export class Fanout {
       'admin-listen': `${this.host}:${this.adminPort}`, ...this.flags };
     const args = Object.entries(flags).flatMap(([name, value]) =>
       value === true ? [`--${name}`] : [value].flat().flatMap((one) => [`--${name}`, String(one)]));
-    const child = spawn(fanoutBinary, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {
+    const inside = this.netns === undefined ? [] : ['nsenter', `--net=${this.netns}`, '--'];
+    const [program = fanoutBinary, ...before] = [...inside, fanoutBinary];
+    const child = spawn(program, [...before, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {
       ...process.env, ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0:exitcode=99',
       UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1', TSAN_OPTIONS: 'halt_on_error=0:exitcode=98', ...this.env } });
     this.#process = child;

@@ -16,10 +16,16 @@ struct OptionsFree {
 };
 using Options = std::unique_ptr<PQconninfoOption, OptionsFree>;
 
-std::string Rotated(const std::string& list) {
-  const size_t comma = list.find(',');
-  if (comma == std::string::npos) return list;
-  return list.substr(comma + 1) + "," + list.substr(0, comma);
+// Lists are matched by position, so they rotate together; a single entry serves every host and stays.
+bool IsHostList(std::string_view keyword) { return keyword == "host" || keyword == "hostaddr" || keyword == "port"; }
+
+std::string Rotated(std::string list, unsigned times) {
+  const auto entries = static_cast<unsigned>(std::count(list.begin(), list.end(), ',')) + 1;
+  for (unsigned n = times % entries; n > 0; --n) {
+    const size_t comma = list.find(',');
+    list = list.substr(comma + 1) + "," + list.substr(0, comma);
+  }
+  return list;
 }
 
 }  // namespace
@@ -62,17 +68,19 @@ std::vector<std::pair<std::string, std::string>> Conninfo::Parameters(const std:
       {"application_name", application_name}, {"keepalives", "1"},       {"keepalives_idle", "10"},
       {"keepalives_interval", "5"},           {"keepalives_count", "3"}, {"tcp_user_timeout", "20000"},
   };
-  all.insert(all.end(), given_.begin(), given_.end());
+  rotations_used_ = rotations_->load(std::memory_order_relaxed);
+  for (const auto& [keyword, value] : given_) {
+    all.emplace_back(keyword, IsHostList(keyword) ? Rotated(value, rotations_used_) : value);
+  }
   all.emplace_back("client_encoding", "UTF8");
   if (replication) all.emplace_back("replication", "database");
   return all;
 }
 
 void Conninfo::RotateHosts() {
-  for (auto& [key, value] : given_) {
-    // Lists are matched by position, so they rotate together; a single entry serves every host and stays.
-    if (key == "host" || key == "hostaddr" || key == "port") value = Rotated(value);
-  }
+  // Whoever waited for the same host meanwhile must not bring it back to the front.
+  unsigned expected = rotations_used_;
+  rotations_->compare_exchange_strong(expected, expected + 1, std::memory_order_relaxed);
 }
 
 }  // namespace oasync::pg

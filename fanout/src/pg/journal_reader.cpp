@@ -83,6 +83,8 @@ class JournalReader::Worker {
   // Runs the request, over several connections if need be; empty on success, otherwise the error.
   std::string Obtain(Request& request) {
     for (;;) {
+      // Another connection has met a later history: this one leads to a former primary, which may not even answer.
+      if (session_.open() && session_.epoch() < reader_.board_->current()) session_.Close();
       if (!session_.open() && !Connect()) {
         if (Clock::now() >= request.deadline || !Pause(request.deadline)) return last_error_;
         continue;

@@ -57,6 +57,23 @@ TEST(ConninfoTest, HostsRotateTogether) {
   EXPECT_EQ(Value(one_port, "port"), "5");
 }
 
+TEST(ConninfoTest, CopiesShareTheOrderOfHosts) {
+  std::string error;
+  Conninfo info = Conninfo::Parse("host=a,b,c port=1,2,3", &error);
+  Conninfo copy = info;
+  EXPECT_EQ(Value(copy, "host"), "a,b,c");
+  EXPECT_EQ(Value(info, "host"), "a,b,c");
+  info.RotateHosts();
+  // Both had tried a; the second to give it up does not pass over b.
+  copy.RotateHosts();
+  EXPECT_EQ(Value(copy, "host"), "b,c,a");
+  EXPECT_EQ(Value(info, "port"), "2,3,1");
+  copy.RotateHosts();
+  EXPECT_EQ(Value(info, "host"), "c,a,b");
+  info.RotateHosts();
+  EXPECT_EQ(Value(copy, "host"), "a,b,c");
+}
+
 TEST(ConninfoTest, ErrorsDoNotQuoteTheString) {
   std::string error;
   Conninfo::Parse("host=a password=hunter2 hunter2", &error);

@@ -24,11 +24,12 @@ import { tables } from './schema.mjs';
  * @property {string[]} misplaced what the database itself finds wrong with the journal's partitions
  */
 
-/** @param {import('pg').Client} client @returns {Promise<Entry[]>} */
-async function readJournal(client) {
+/** @param {import('pg').Client} client @param {string} except @returns {Promise<Entry[]>} */
+async function readJournal(client, except) {
   const { rows } = await client.query(`SELECT topic, watermark, epoch, doc_key AS key, doc_version AS version, op,
       payload::text AS payload, encode(payload_hash, 'hex') AS hash, txid::text AS txid
-    FROM runtime.sync_stream_events WHERE topic NOT LIKE 'oa_sync.%' ORDER BY topic, watermark`);
+    FROM runtime.sync_stream_events WHERE topic NOT LIKE 'oa_sync.%' AND topic NOT LIKE $1
+    ORDER BY topic, watermark`, [except]);
   return rows;
 }
 
@@ -62,13 +63,17 @@ async function readMisplaced(client) {
   return found;
 }
 
-/** @param {import('pg').Client} client @returns {Promise<Evidence>} */
-export async function readEvidence(client) {
+/**
+ * @param {import('pg').Client} client
+ * @param {string} [except] pattern of topics that are not the oracle's
+ * @returns {Promise<Evidence>}
+ */
+export async function readEvidence(client, except = '') {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const evidence = {
-    journal: await readJournal(client),
+    journal: await readJournal(client, except),
     documents: await readDocuments(client),
-    heads: (await client.query('SELECT topic, head, floor, in_flight FROM runtime.sync_topics WHERE topic NOT LIKE $$oa_sync.%$$')).rows,
+    heads: (await client.query('SELECT topic, head, floor, in_flight FROM runtime.sync_topics WHERE topic NOT LIKE $$oa_sync.%$$ AND topic NOT LIKE $1', [except])).rows,
     misplaced: await readMisplaced(client),
   };
   await client.query('COMMIT');

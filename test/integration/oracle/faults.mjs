@@ -8,16 +8,17 @@ import { writerName } from './workload.mjs';
  * Faults of the database alone, then those that need a fan-out, with how many of each a round has.
  * @type {Record<string, number>}
  */
-const databaseDeck = {
+export const databaseDeck = {
   terminateWriters: 5, terminateCommitting: 3, blockJournalAndTerminate: 2, blockJournalAndKillBackend: 1,
   blockJournalAndKillServer: 1, killBackend: 1, killServer: 1, killPostmasterAlone: 1, terminateWorker: 1,
   killWorker: 1, restart: 1, stopImmediately: 1, checkpoint: 1,
 };
 /** @type {Record<string, number>} */
-const fanoutDeck = {
+export const fanoutDeck = {
   killFanout: 3, restartFanout: 1, pauseFanout: 1, killWalsenders: 2, killReaders: 1, cutClients: 3, moveClient: 4,
 };
 
+// test/chaos widens this class by more kinds of faults.
 export class Faults {
   /** @type {Record<string, number>} */
   counts = {};
@@ -34,14 +35,16 @@ export class Faults {
    * @param {import('./subscribers.mjs').Subscriber[]} options.subscribers
    * @param {Random} options.random
    * @param {(text: string) => void} options.say
+   * @param {Record<string, number>} [options.deck] how many of each kind a round has
    */
-  constructor({ cluster, database, fanouts, subscribers, random, say }) {
+  constructor({ cluster, database, fanouts, subscribers, random, say, deck }) {
     this.cluster = cluster;
     this.database = database;
     this.fanouts = fanouts;
     this.subscribers = subscribers;
     this.random = random;
     this.say = say;
+    this.deck = deck ?? { ...databaseDeck, ...(fanouts.length > 0 ? fanoutDeck : {}) };
   }
 
   /** The next fault of the schedule. */
@@ -54,8 +57,7 @@ export class Faults {
   }
 
   #shuffle() {
-    const all = { ...databaseDeck, ...(this.fanouts.length > 0 ? fanoutDeck : {}) };
-    const cards = Object.entries(all).flatMap(([name, count]) => Array.from({ length: count }, () => name));
+    const cards = Object.entries(this.deck).flatMap(([name, count]) => Array.from({ length: count }, () => name));
     while (cards.length > 0) this.#deck.push(...cards.splice(this.random.integer(0, cards.length - 1), 1));
   }
 
@@ -63,7 +65,7 @@ export class Faults {
    * Runs `work` with a connection; a server that is away is not an error.
    * @param {(client: import('pg').Client) => Promise<void>} work
    */
-  async #withServer(work) {
+  async withServer(work) {
     const client = await this.cluster.connect(this.database).catch(() => undefined);
     if (!client) return;
     try {
@@ -74,7 +76,7 @@ export class Faults {
   }
 
   /** Waits until the server takes connections again after it restarted all its processes. */
-  async #afterCrash() {
+  async afterCrash() {
     await waitFor(async () => {
       const client = await this.cluster.connect(this.database);
       await client.query('SELECT 1');
@@ -91,7 +93,7 @@ export class Faults {
   }
 
   async terminateWriters() {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1
         ORDER BY random() LIMIT $2`, [writerName, this.random.integer(1, 3)]);
     });
@@ -99,7 +101,7 @@ export class Faults {
 
   /** Writers that are in COMMIT at this moment. */
   async terminateCommitting() {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       await waitFor(async () => (await client.query(`SELECT ${this.#end()} FROM pg_stat_activity
         WHERE application_name = $1 AND state = 'active' AND query = 'COMMIT' LIMIT 2`, [writerName])).rowCount,
       { timeoutMs: 5_000, everyMs: 1, what: 'somebody commits' }).catch(() => {});
@@ -112,7 +114,7 @@ export class Faults {
    * @param {(waiting: number[], client: import('pg').Client) => Promise<void>} strike
    */
   async #blockJournal(strike) {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       try {
         await client.query(`BEGIN; SET LOCAL lock_timeout = '5s'; LOCK TABLE runtime.sync_stream_events IN SHARE MODE`);
         const waiting = await waitFor(async () => {
@@ -140,7 +142,7 @@ export class Faults {
   async blockJournalAndKillBackend() {
     await this.#blockJournal(async ([pid], client) => {
       await client.query('COMMIT');
-      await this.#killOne(pid);
+      await this.killOne(pid);
     });
   }
 
@@ -152,7 +154,7 @@ export class Faults {
   }
 
   /** @param {number | undefined} pid */
-  async #killOne(pid) {
+  async killOne(pid) {
     if (pid === undefined) return;
     this.crashes.push(Date.now());
     try {
@@ -161,33 +163,33 @@ export class Faults {
       return;
     }
     await waitFor(() => !childrenOf(this.cluster.pid).includes(pid), { what: `process ${pid} is gone` });
-    await this.#afterCrash();
+    await this.afterCrash();
     // Until here writers may have ended something that the crash took back.
     this.crashes.push(Date.now());
   }
 
   /** SIGKILL to one backend: the postmaster then restarts everything. */
   async killBackend() {
-    await this.#killOneOf(`application_name = '${writerName}'`);
+    await this.killOneOf(`application_name = '${writerName}'`);
   }
 
   async killWorker() {
-    await this.#killOneOf(`backend_type = 'oa_sync worker'`);
+    await this.killOneOf(`backend_type = 'oa_sync worker'`);
   }
 
   /** @param {string} which */
-  async #killOneOf(which) {
+  async killOneOf(which) {
     /** @type {number | undefined} */
     let pid;
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       const { rows } = await client.query(`SELECT pid FROM pg_stat_activity WHERE ${which} ORDER BY random() LIMIT 1`);
       pid = rows[0]?.pid;
     });
-    await this.#killOne(pid);
+    await this.killOne(pid);
   }
 
   async terminateWorker() {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'oa_sync %'`);
     });
   }
@@ -195,7 +197,7 @@ export class Faults {
   // --- the server ---
 
   /** @param {() => Promise<void>} end */
-  async #crash(end) {
+  async crash(end) {
     this.crashes.push(Date.now());
     await end();
     this.crashes.push(Date.now());
@@ -204,16 +206,16 @@ export class Faults {
 
   /** All processes at once, as when the power fails. */
   async killServer() {
-    await this.#crash(() => this.cluster.kill9());
+    await this.crash(() => this.cluster.kill9());
   }
 
   /** The postmaster only: its children see that and end by themselves, some after one more commit. */
   async killPostmasterAlone() {
-    await this.#crash(() => this.cluster.kill9({ children: false }));
+    await this.crash(() => this.cluster.kill9({ children: false }));
   }
 
   async stopImmediately() {
-    await this.#crash(() => this.cluster.stop('immediate'));
+    await this.crash(() => this.cluster.stop('immediate'));
   }
 
   async restart() {
@@ -221,7 +223,7 @@ export class Faults {
   }
 
   async checkpoint() {
-    await this.#withServer(async (client) => void (await client.query('CHECKPOINT')));
+    await this.withServer(async (client) => void (await client.query('CHECKPOINT')));
   }
 
   // --- the fan-outs and their connections ---
@@ -250,14 +252,14 @@ export class Faults {
   }
 
   async killWalsenders() {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'`);
     });
   }
 
   /** What the fan-outs read the journal with. */
   async killReaders() {
-    await this.#withServer(async (client) => {
+    await this.withServer(async (client) => {
       await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'
         AND application_name NOT IN ($1, 'oa-sync-test')`, [writerName]);
     });

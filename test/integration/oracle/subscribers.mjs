@@ -7,7 +7,7 @@ import { topics } from './schema.mjs';
 /** @typedef {import('../../harness/index.mjs').Fanout} Fanout */
 
 /** Errors that say nothing more than that a fan-out or the database was away, or that a token ran out. */
-const harmless = new Set(['internal', 'token_expired', 'reauth_required', 'going_away', 'rate_limited']);
+export const harmless = new Set(['internal', 'token_expired', 'reauth_required', 'going_away', 'rate_limited']);
 
 /** Silences longer than this are listed, with when they began. */
 const longSilenceMs = 2000;
@@ -16,6 +16,8 @@ export class Subscriber {
   /** @type {Map<string, Received[]>} */
   received = new Map();
   longestDelayMs = 0;
+  /** Errors that this subscriber may be sent. @type {Set<string>} */
+  harmless = harmless;
   longestSilenceMs = 0;
   /** @type {string[]} */
   silences = [];
@@ -23,10 +25,15 @@ export class Subscriber {
   clients = [];
   #lastAt = Date.now();
 
-  /** @param {string} name @param {Fanout} fanout @param {'json' | 'proto'} encoding */
-  constructor(name, fanout, encoding) {
+  /**
+   * @param {string} name @param {Fanout} fanout @param {'json' | 'proto'} encoding
+   * @param {(fanout: Fanout) => Partial<ConstructorParameters<typeof SyncClient>[0]>} [options] what else its clients are given
+   */
+  constructor(name, fanout, encoding, options = () => ({})) {
     this.name = name;
     this.encoding = encoding;
+    this.options = options;
+    this.fanout = fanout;
     this.#attach(fanout);
   }
 
@@ -38,11 +45,12 @@ export class Subscriber {
   #attach(fanout) {
     this.fanout = fanout;
     this.clients.push(new SyncClient({ url: fanout.socketUrl, token: () => fanout.token(['*']), topics,
-      encoding: this.encoding, keepEvents: false, onUpdate: (update) => this.#note(update) }));
+      encoding: this.encoding, keepEvents: false, onUpdate: (update) => this.note(update),
+      ...this.options(fanout) }));
   }
 
   /** @param {import('../../harness/client.mjs').Update} update */
-  #note(update) {
+  note(update) {
     let list = this.received.get(update.topic);
     if (!list) this.received.set(update.topic, (list = []));
     list.push([update.watermark, contentOf({ ...update, key: update.docKey, version: update.docVersion,
@@ -99,7 +107,7 @@ export class Subscriber {
     const found = this.clients.flatMap((client) => client.problems).slice(0, 5);
     const gaps = this.sum((client) => client.gaps);
     if (gaps > 0) found.push(`${gaps} batches began past its cursor`);
-    for (const error of this.errors) if (!harmless.has(error.code)) found.push(JSON.stringify(error).slice(0, 400));
+    for (const error of this.errors) if (!this.harmless.has(error.code)) found.push(JSON.stringify(error).slice(0, 400));
     for (const reply of this.clients.flatMap((client) => client.joinReplies)) {
       if (reply.stale) found.push(`stale at a join: ${JSON.stringify(reply.stale).slice(0, 400)}`);
     }
