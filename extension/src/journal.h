@@ -66,6 +66,10 @@ void CheckJournalColumns(Oid relid, TupleDesc columns);
 struct JournalValues {
   Datum values[kJournalColumns];
   bool isnull[kJournalColumns];
+
+  // By attribute number (kCol...).
+  Datum Value(int column) const { return values[column - 1]; }
+  bool IsNull(int column) const { return isnull[column - 1]; }
 };
 
 // Registers the invalidation callback. Called from _PG_init; children of the postmaster inherit it.

@@ -28,26 +28,24 @@ std::string_view Utf8(Datum value) {
 }  // namespace
 
 void AppendJournalUpdate(Bytes& out, const JournalValues& row, int64 commit_time_us) {
-  const Datum* value = row.values - 1;
-  const bool* isnull = row.isnull - 1;
   UpdateFields fields = {};
-  fields.topic = View(value[kColTopic]);
-  fields.doc_key = Utf8(value[kColDocKey]);
-  fields.doc_version = static_cast<uint64>(DatumGetInt64(value[kColDocVersion]));
+  fields.topic = View(row.Value(kColTopic));
+  fields.doc_key = Utf8(row.Value(kColDocKey));
+  fields.doc_version = static_cast<uint64>(DatumGetInt64(row.Value(kColDocVersion)));
   Bytes scratch;
-  if (!isnull[kColPayload]) fields.payload = JsonFromServerEncoding(scratch, View(value[kColPayload]));
-  fields.watermark = static_cast<uint64>(DatumGetInt64(value[kColWatermark]));
-  fields.payload_hash = View(value[kColPayloadHash]);
-  if (!ParseOp(View(value[kColOp]), fields.op)) {
+  if (!row.IsNull(kColPayload)) fields.payload = JsonFromServerEncoding(scratch, View(row.Value(kColPayload)));
+  fields.watermark = static_cast<uint64>(DatumGetInt64(row.Value(kColWatermark)));
+  fields.payload_hash = View(row.Value(kColPayloadHash));
+  if (!ParseOp(View(row.Value(kColOp)), fields.op)) {
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("the journal holds an unknown op \"%s\"", TextDatumGetCString(value[kColOp]))));
+                    errmsg("the journal holds an unknown op \"%s\"", TextDatumGetCString(row.Value(kColOp)))));
   }
   // An upsert without payload is one whose payload was left out, by policy.
-  fields.hydration_required = fields.op == Op::kUpsert && isnull[kColPayload];
-  fields.epoch = static_cast<uint64>(DatumGetInt64(value[kColEpoch]));
-  fields.inserted_at_us = DatumGetTimestampTz(value[kColInsertedAt]) + kUnixEpochOffsetUs;
+  fields.hydration_required = fields.op == Op::kUpsert && row.IsNull(kColPayload);
+  fields.epoch = static_cast<uint64>(DatumGetInt64(row.Value(kColEpoch)));
+  fields.inserted_at_us = DatumGetTimestampTz(row.Value(kColInsertedAt)) + kUnixEpochOffsetUs;
   fields.commit_time_us = commit_time_us;
-  if (!isnull[kColTraceparent]) fields.traceparent = View(value[kColTraceparent]);
+  if (!row.IsNull(kColTraceparent)) fields.traceparent = View(row.Value(kColTraceparent));
   AppendUpdate(out, fields);
 }
 

@@ -144,16 +144,14 @@ HeapTuple NewTuple(const ReorderBufferChange* change) {
 }
 
 void WriteText(StringInfo out, const JournalValues& row) {
-  const Datum* value = row.values - 1;
-  const bool* isnull = row.isnull - 1;
-  const auto text_of = [value](int column) { return TextDatumGetCString(value[column]); };
+  const auto text_of = [&row](int column) { return TextDatumGetCString(row.Value(column)); };
   appendStringInfo(out, "%s %lld %s %s version=%lld epoch=%lld ", text_of(kColTopic),
-                   static_cast<long long>(DatumGetInt64(value[kColWatermark])), text_of(kColOp),
+                   static_cast<long long>(DatumGetInt64(row.Value(kColWatermark))), text_of(kColOp),
                    quote_literal_cstr(text_of(kColDocKey)),
-                   static_cast<long long>(DatumGetInt64(value[kColDocVersion])),
-                   static_cast<long long>(DatumGetInt64(value[kColEpoch])));
-  if (!isnull[kColTraceparent]) appendStringInfo(out, "traceparent=%s ", text_of(kColTraceparent));
-  appendStringInfoString(out, isnull[kColPayload] ? "null" : text_of(kColPayload));
+                   static_cast<long long>(DatumGetInt64(row.Value(kColDocVersion))),
+                   static_cast<long long>(DatumGetInt64(row.Value(kColEpoch))));
+  if (!row.IsNull(kColTraceparent)) appendStringInfo(out, "traceparent=%s ", text_of(kColTraceparent));
+  appendStringInfoString(out, row.IsNull(kColPayload) ? "null" : text_of(kColPayload));
 }
 
 void Change(LogicalDecodingContext* ctx, ReorderBufferTXN* txn, Relation rel, ReorderBufferChange* change) {
