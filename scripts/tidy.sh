@@ -1,19 +1,16 @@
 #!/usr/bin/env bash
-# clang-tidy over every .cpp, `jobs` at a time. What was clean and is unchanged (with all headers) is not run again.
+# clang-tidy over every .cpp, `jobs` at a time. What was clean and is unchanged, with the headers it includes, is not run again.
 # Usage: scripts/tidy.sh JOBS      needs compile_commands.json in build/fanout and build/unit
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$1
 cache=build/tidy
 mkdir -p "$cache"
-common=$( (cat .clang-tidy; scripts/sources.sh | grep '\.h$' | xargs -r cat; cat proto/openagents/sync/v1/*.proto) |
-  sha256sum)
 include=$(pg_config --includedir-server)
-export common include cache
+export include cache
 
 tidy_one() {
-  local file=$1 key out
-  key="$cache/$( (echo "$common $file"; cat "$file") | sha256sum | cut -c1-32)"
+  local key="$cache/$1" file=$2 out
   [ -e "$key" ] && return 0
   if [[ $file == test/unit/* ]]; then
     out=$(timeout 600 clang-tidy --quiet --warnings-as-errors='*' -p build/unit "$file" 2>&1) ||
@@ -29,5 +26,6 @@ tidy_one() {
 }
 export -f tidy_one
 
-scripts/sources.sh | grep '\.cpp$' | xargs -r -P "$jobs" -I{} bash -c 'tidy_one {}'
+keys=$(scripts/sources.sh | node scripts/tidy_keys.mjs)
+xargs -r -P "$jobs" -L 1 bash -c 'tidy_one "$0" "$1"' <<<"$keys"
 echo "clang-tidy of $(scripts/sources.sh | grep -c '\.cpp$') files"
