@@ -156,7 +156,7 @@ export class Follower {
   }
 
   /** @param {Map<string, number>} heads */
-  async reach(heads, timeoutMs = 60_000) {
+  async reach(heads, timeoutMs = 120_000) {
     const behind = () => [...heads].filter(([topic, head]) => (this.client.state(topic).cursor ?? 0) < head);
     await waitFor(() => behind().length === 0, { timeoutMs, what: () => `${this.name} is at the heads; it is not: ` +
       `${behind().map(([topic, head]) => `${topic} ${this.client.state(topic).cursor}/${head}`).join(', ')}; errors ${JSON.stringify(this.client.errors)}` });

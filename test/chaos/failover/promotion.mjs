@@ -41,12 +41,12 @@ async function servers(network, replication) {
     settings: { listen_addresses: network.address('standby'), synchronous_standby_names: '',
       primary_conninfo: `host=${network.address('primary')} port=5432 user=postgres application_name=${standbyName}` } });
   await waitFor(() => primary.psql('postgres', `SELECT count(*) FROM pg_stat_replication WHERE application_name = '${standbyName}' AND state = 'streaming'`).trim() === '1',
-    { what: 'the standby follows' });
+    { timeoutMs: 60_000, what: 'the standby follows' });
   if (replication !== 'async') {
     primary.configure({ synchronous_standby_names: standbyName });
     primary.psql('postgres', 'SELECT pg_reload_conf();');
     await waitFor(() => primary.psql('postgres', `SELECT sync_state FROM pg_stat_replication WHERE application_name = '${standbyName}'`).trim() === 'sync',
-      { what: 'replication is synchronous' });
+      { timeoutMs: 60_000, what: 'replication is synchronous' });
   }
   return { primary, standby };
 }
@@ -67,7 +67,7 @@ export async function runPromotion({ replication, how, say }) {
     const fanout = await Fanout.start({ database: `host=${hosts.join(',')} port=5432 user=${reader} dbname=${database} target_session_attrs=read-write connect_timeout=2`,
       where: { host: network.address('fanout'), netns: network.file('fanout') }, flags: { loops: 2, 'http-requests-per-second': 0 } });
     cleanups.push(() => fanout.destroy());
-    await fanout.ready();
+    await fanout.ready({ timeoutMs: 60_000 });
     const followers = ['json', 'proto', 'json', 'proto', 'json'].map((encoding, n) =>
       new Follower(`client ${n + 1}/${encoding}`, fanout, /** @type {'json' | 'proto'} */ (encoding)));
     for (const follower of followers) {
@@ -77,13 +77,13 @@ export async function runPromotion({ replication, how, say }) {
     const writers = new Writers(hosts.slice(0, 1), writerCount, 10);
     cleanups.push(() => writers.stop());
     const [absent, ...staying] = /** @type {[Follower, ...Follower[]]} */ (followers);
-    await waitFor(() => followers.every(({ got }) => got.length >= 100), { what: 'every client has a hundred events' });
+    await waitFor(() => followers.every(({ got }) => got.length >= 100), { timeoutMs: 60_000, what: 'every client has a hundred events' });
 
     // One client goes away with a cursor that both servers have.
     await absent.close();
     const old = absent.cursors.map(({ topic, watermark, epoch }) => ({ topic, watermark, epoch: epoch ?? 0 }));
     await waitFor(() => standby.psql(database, `SELECT bool_and(head >= w) FROM (VALUES ${old.map(({ topic, watermark }) => `('${topic}', ${watermark})`).join(', ')}) v (t, w)
-      JOIN LATERAL (SELECT max(watermark) AS head FROM runtime.sync_stream_events WHERE topic = t) h ON true`).trim() === 't', { what: 'the standby has what it saw' });
+      JOIN LATERAL (SELECT max(watermark) AS head FROM runtime.sync_stream_events WHERE topic = t) h ON true`).trim() === 't', { timeoutMs: 60_000, what: 'the standby has what it saw' });
     if (replication === 'async') {
       // What is written from here on reaches clients and not the standby.
       network.swallow('primary', 'standby');

@@ -131,7 +131,9 @@ export class FleetingSubscriber {
         this.resets.push({ topic, reason, after: Number(resume_after), floor: Number(retention_floor) });
       }
     }
-    const stale = new Set(told.flatMap(({ stale_topics }) => stale_topics.map((/** @type {any} */ s) => s.topic)));
+    // A cursor may have been answered twice, the second time while the first answer was seen to: what has been loaded since is good.
+    const stale = new Set(told.flatMap(({ stale_topics }) => stale_topics)
+      .filter(({ topic, resume_after }) => (client.state(topic).cursor ?? 0) <= Number(resume_after)).map(({ topic }) => topic));
     for (const topic of stale) if (!await this.#load(topic)) return;
     // A join that had a stale topic subscribed to none.
     await client.subscribe(topics).catch(() => client.cut());
