@@ -164,7 +164,7 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
     const floors = await fleeting.readFloors(stand.cluster, database);
     for (const subscriber of fleet) {
       problems.push(...fleeting.checkResets(subscriber.name, subscriber.resets, floors), ...subscriber.client.problems.map((problem) => `${subscriber.name}: ${problem}`));
-      if (subscriber.client.gaps > 0) problems.push(`${subscriber.name} saw ${subscriber.client.gaps} gaps`);
+      if (subscriber.client.gaps > 0) problems.push(`${subscriber.name} saw ${subscriber.client.gaps} gaps, the last ${subscriber.client.lastGap}; it did: ${subscriber.log.join('; ')}`);
     }
     for (const holder of holders) await holder.close().catch(() => {});
     await watch.stop();
