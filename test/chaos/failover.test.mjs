@@ -9,7 +9,7 @@ for (const [kind, what] of [
   ['rolling', 'a rolling restart behind haproxy'],
 ]) {
   test(`${kind}: ${what}`, { timeout: 400_000 }, async (t) => {
-    const { status, output } = await inside('run_failover.mjs', '--only', String(kind));
+    const { status, output } = await inside(t.signal, 'run_failover.mjs', '--only', String(kind));
     for (const line of output.split('\n')) if (line !== '') t.diagnostic(line);
     assert.equal(status, 0, output.slice(-20_000));
   });

@@ -62,7 +62,13 @@ export class Network {
   /** Namespaces that a run left behind which was killed. */
   static sweep() {
     if (!existsSync(directory)) return;
-    for (const name of readdirSync(directory)) if (name.startsWith(`${prefix}-`) && !alive(name)) ip('netns', 'delete', name);
+    for (const name of readdirSync(directory).filter((one) => one.startsWith(`${prefix}-`) && !alive(one))) {
+      try {
+        ip('netns', 'delete', name);
+      } catch {
+        // A run beside this one has just done so.
+      }
+    }
   }
 
   /** Ends what still runs in the namespaces, and removes them. */

@@ -9,7 +9,7 @@ import { inside } from './programs.mjs';
 const seed = process.env.OA_SYNC_SEED ?? randomBytes(4).toString('hex');
 
 test(`the oracle in a network, OA_SYNC_SEED=${seed}`, { timeout: 900_000 }, async (t) => {
-  const { status, output } = await inside('run_oracle.mjs', '--seed', seed);
+  const { status, output } = await inside(t.signal, 'run_oracle.mjs', '--seed', seed);
   for (const line of output.split('\n')) if (line !== '') t.diagnostic(line);
   assert.equal(status, 0, output.slice(-20_000));
 });

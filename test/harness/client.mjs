@@ -40,6 +40,8 @@ export class SyncClient {
     this.applied = 0;
     this.duplicates = 0;
     this.gaps = 0;
+    /** What the last of them was, for messages. */
+    this.lastGap = '';
     this.resumes = 0;
     /** @type {Batch[]} */
     this.batches = [];
@@ -151,6 +153,7 @@ export class SyncClient {
     for (const head of batch.heads) this.state(head.topic).head = Math.max(this.state(head.topic).head, head.watermark);
     if (batch.after > cursor) {
       this.gaps++;
+      this.lastGap = `${batch.topic}: (${batch.after}, ${batch.through}] at the cursor ${cursor} of epoch ${state.epoch}, ${new Date().toISOString()}`;
       if (this.wanted.has(batch.topic)) {
         this.channel.push('sync:subscribe', { topics: [batch.topic], resume_after: this.cursors([batch.topic]) });
       }

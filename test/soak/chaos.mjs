@@ -1,5 +1,5 @@
 // `make soak`'s part of test/chaos: long runs of the oracle in a network, promotions and rolling restarts; what came out goes into
-// docs/reliability.md, and below docs/reliability/ as it came.
+// docs/reliability.md, and below docs/reliability/ as it came. When something was wrong nothing is written there.
 //
 //   node test/soak/chaos.mjs [--rounds 3] [--seconds 300] [--runs 5] [--seed S] [--no-write]
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,6 +20,10 @@ const inside = (/** @type {string[]} */ ...args) =>
 const oracle = inside('run_oracle.mjs', '--long', '--rounds', values.rounds, '--seconds', values.seconds, '--seed', values.seed,
   '--results', `${dir}/oracle.jsonl`);
 const failover = inside('run_failover.mjs', '--runs', values.runs, '--results', `${dir}/failover.jsonl`);
+// A run that broke off has left no figures: the page would not know of it.
+if (!oracle || !failover) {
+  console.error(`something was wrong: docs/reliability.md is left as it was; the figures of the runs that came to an end are in ${dir}`);
+  process.exit(1);
+}
 if (!values['no-write']) write(`${dir}/oracle.jsonl`, `${dir}/failover.jsonl`);
 rmSync(dir, { recursive: true });
-process.exit(oracle && failover ? 0 : 1);

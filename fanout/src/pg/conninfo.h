@@ -28,7 +28,8 @@ class Conninfo {
 
   // Moves the first host to the end of the list, for this object and all its copies, unless one of them has done so
   // since this one's last Parameters(). libpq goes on to the next host by itself after a refusal, but not, when it
-  // connects without blocking, after a silence; call this then. Copies may be used by different threads.
+  // connects without blocking, after a silence, nor away from a former primary; call this then. Copies may be used by
+  // different threads.
   void RotateHosts();
 
  private:

@@ -125,6 +125,8 @@ class JournalReader::Worker {
       reader_.options_.on_connect();
       return true;
     }
+    // One that takes writes is taken for the primary wherever it is in the list: the next attempt begins behind it.
+    if (status.ok()) conninfo_.RotateHosts();
     last_error_ = status.ok() ? "the server is behind in epochs (a former primary?)" : status.message;
     not_yet_ = status.not_yet;
     session_.Close();

@@ -92,7 +92,10 @@ void LogicalTail::OnState(TimePoint now) {
   known_state_ = state;
   if (state == State::kCreatingSlot) {
     if (!board_->Offer(stream_->epoch())) {
-      LogWarn("tail.former_primary", "tail: the server is behind in epochs (a former primary?), no slot there");
+      if (!failure_logged_)
+        LogWarn("tail.former_primary", "tail: the server is behind in epochs (a former primary?), no slot there");
+      failure_logged_ = true;
+      conninfo_.RotateHosts();  // or it would be the first again
       stream_.reset();
       return Pause(now);
     }

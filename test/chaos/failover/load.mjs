@@ -33,6 +33,11 @@ export class Writers {
     for (let n = 0; n < count; n++) this.#running.push(this.#write(n));
   }
 
+  /** How many rows were begun: the ids of later ones are higher. */
+  get begun() {
+    return this.#next - 1;
+  }
+
   async #write(/** @type {number} */ n) {
     /** @type {{client: pg.Client, host: string} | undefined} */
     let open;
@@ -95,7 +100,7 @@ export class Follower {
   constructor(name, fanout, encoding, { url = fanout.socketUrl, cursors = [] } = {}) {
     this.name = name;
     this.fanout = fanout;
-    this.client = new SyncClient({ url, token: () => fanout.token(['*']), topics, encoding, keepEvents: false, heartbeatMs: 5000,
+    this.client = new SyncClient({ url, token: () => fanout.token(['*']), topics, encoding, keepEvents: false,
       onUpdate: ({ topic, watermark, epoch, docKey }) => void this.got.push({ topic, watermark, epoch, key: docKey, at: performance.now() }) });
     for (const { topic, watermark, epoch } of cursors) Object.assign(this.client.state(topic), { cursor: watermark, epoch });
     this.#running = this.#live();
@@ -151,7 +156,7 @@ export class Follower {
   }
 
   /** @param {Map<string, number>} heads */
-  async reach(heads, timeoutMs = 60_000) {
+  async reach(heads, timeoutMs = 120_000) {
     const behind = () => [...heads].filter(([topic, head]) => (this.client.state(topic).cursor ?? 0) < head);
     await waitFor(() => behind().length === 0, { timeoutMs, what: () => `${this.name} is at the heads; it is not: ` +
       `${behind().map(([topic, head]) => `${topic} ${this.client.state(topic).cursor}/${head}`).join(', ')}; errors ${JSON.stringify(this.client.errors)}` });

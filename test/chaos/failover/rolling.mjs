@@ -65,7 +65,7 @@ async function balancer(network, fanouts) {
       resolve(true);
     });
     socket.on('error', reject);
-  }), { what: 'haproxy listens' });
+  }), { timeoutMs: 60_000, what: 'haproxy listens' });
   return { url: `ws://${network.address('middle')}:${port}/socket`, end: () => {
     forget();
     end();
@@ -92,7 +92,7 @@ export async function runRolling({ clients, say }) {
         ...(fanouts[0] ? { keyring: fanouts[0].keyring } : {}) });
       cleanups.push(() => fanout.destroy());
       fanouts.push(fanout);
-      await fanout.ready();
+      await fanout.ready({ timeoutMs: 60_000 });
     }
     const { url, end } = await balancer(network, fanouts);
     cleanups.push(end);
@@ -100,13 +100,13 @@ export async function runRolling({ clients, say }) {
       new Follower(`client ${n + 1}`, /** @type {Fanout} */ (fanouts[0]), n % 2 ? 'proto' : 'json', { url }));
     for (const follower of followers) {
       cleanups.push(() => follower.close());
-      await waitFor(() => follower.connect().then(() => true), { what: `${follower.name} is attached` });
+      await waitFor(() => follower.connect().then(() => true), { timeoutMs: 60_000, what: `${follower.name} is attached` });
     }
     const writers = new Writers([network.address('primary')], 4, 10);
     cleanups.push(() => writers.stop());
     const everybodyGoesOn = async () => {
       const at = followers.map(({ got }) => got.length);
-      await waitFor(() => followers.every(({ got }, n) => got.length >= (at[n] ?? 0) + 50), { timeoutMs: 60_000, what: 'every client gets more' });
+      await waitFor(() => followers.every(({ got }, n) => got.length >= (at[n] ?? 0) + 50), { timeoutMs: 120_000, what: 'every client gets more' });
     };
     await everybodyGoesOn();
     for (const fanout of fanouts) {
@@ -114,7 +114,7 @@ export async function runRolling({ clients, say }) {
       await fanout.stop();
       await everybodyGoesOn();
       await fanout.launch();
-      await fanout.ready();
+      await fanout.ready({ timeoutMs: 60_000 });
       await everybodyGoesOn();
     }
     await writers.stop();

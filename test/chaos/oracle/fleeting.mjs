@@ -74,6 +74,8 @@ export class FleetingSubscriber {
   /** @type {Reset[]} */
   resets = [];
   snapshots = 0;
+  /** What it was told and did, for messages. @type {string[]} */
+  log = [];
   #seenErrors = 0;
   #seenReplies = 0;
   #stopping = false;
@@ -101,8 +103,15 @@ export class FleetingSubscriber {
   }
 
   start() {
+    // It has nothing yet. Without cursors it would begin at the floor, which need not be the beginning by the time that it is connected.
+    for (const topic of topics) this.client.state(topic).cursor = 0;
     this.client.connect().catch(() => {});
     this.#running = this.#live();
+  }
+
+  /** @param {string} what */
+  #note(what) {
+    this.log.push(`${new Date().toISOString().slice(11, 23)} ${what}`);
   }
 
   async #live() {
@@ -126,15 +135,21 @@ export class FleetingSubscriber {
       ...client.joinReplies.slice(this.#seenReplies).map((reply) => reply.stale).filter(Boolean)];
     [this.#seenErrors, this.#seenReplies] = [client.errors.length, client.joinReplies.length];
     if (told.length === 0) return;
+    this.#note(`told ${JSON.stringify(told.flatMap(({ stale_topics }) => stale_topics.map((/** @type {any} */ s) => `${s.topic}@${s.resume_after} below ${s.retention_floor}`)))}`);
     for (const { stale_topics } of told) {
       for (const { topic, reason, resume_after, retention_floor } of stale_topics) {
         this.resets.push({ topic, reason, after: Number(resume_after), floor: Number(retention_floor) });
       }
     }
-    const stale = new Set(told.flatMap(({ stale_topics }) => stale_topics.map((/** @type {any} */ s) => s.topic)));
+    // A cursor may have been answered twice, the second time while the first answer was seen to: what has been loaded since is good.
+    const stale = new Set(told.flatMap(({ stale_topics }) => stale_topics)
+      .filter(({ topic, resume_after }) => (client.state(topic).cursor ?? 0) <= Number(resume_after)).map(({ topic }) => topic));
     for (const topic of stale) if (!await this.#load(topic)) return;
     // A join that had a stale topic subscribed to none.
-    await client.subscribe(topics).catch(() => client.cut());
+    await client.subscribe(topics).then(() => this.#note('subscribed'), (error) => {
+      this.#note(`not subscribed: ${error.message.slice(0, 200)}`);
+      client.cut();
+    });
   }
 
   /** False when it is stopped meanwhile. @param {string} topic */
@@ -144,6 +159,10 @@ export class FleetingSubscriber {
         { headers: { authorization: `Bearer ${this.fanout.token(['*'])}` }, signal: AbortSignal.timeout(5000) }).catch(() => undefined);
       const body = answer?.status === 200 ? await answer.json().catch(() => undefined) : undefined;
       if (body) {
+        const { cursor = 0 } = this.client.state(topic);
+        this.#note(`loaded ${topic} at ${body.watermark}, from ${cursor}`);
+        // It has connected again meanwhile, the window still had what follows its cursor, and it is past the snapshot.
+        if (cursor > Number(body.watermark)) return true;
         this.snapshots++;
         this.documents.set(topic, new Map(body.documents.map((/** @type {any} */ d) =>
           [d.doc_key, { version: Number(d.payload.version), body: d.payload.body }])));

@@ -92,6 +92,9 @@ async function checkNoSlotStays(stand) {
   return gone ? [] : ['a slot stays though its fan-out is dead'];
 }
 
+/** A run in which something was never tried has not shown it. @param {Record<string, boolean>} tried */
+const nothingTried = (tried) => Object.entries(tried).filter(([, was]) => !was).map(([what]) => `${what}: nothing was tried`);
+
 /** @param {Options} options @returns {Promise<import('./report.mjs').Outcome>} */
 export async function runChaos({ seed, seconds, short, writers = 4, say }) {
   const random = new Random(seed);
@@ -118,7 +121,8 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
 
     const until = performance.now() + seconds * 1000;
     const steps = random.fork('pauses');
-    await Promise.all([
+    // Both come to an end before anything is taken away: a fault that is on has to be ended.
+    const dealt = await Promise.allSettled([
       deal(processes, until, async () => {
         // The next fault meets a load again.
         const target = workload.committed + processes.random.integer(3, 25);
@@ -127,6 +131,7 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
       }),
       deal(network, until, () => pause(steps.integer(300, 1500))),
     ]);
+    for (const lane of dealt) if (lane.status === 'rejected') throw lane.reason;
     say('calm');
     for (const holder of holders) await holder.calm();
     await workload.stop();
@@ -159,10 +164,12 @@ export async function runChaos({ seed, seconds, short, writers = 4, say }) {
     const floors = await fleeting.readFloors(stand.cluster, database);
     for (const subscriber of fleet) {
       problems.push(...fleeting.checkResets(subscriber.name, subscriber.resets, floors), ...subscriber.client.problems.map((problem) => `${subscriber.name}: ${problem}`));
-      if (subscriber.client.gaps > 0) problems.push(`${subscriber.name} saw ${subscriber.client.gaps} gaps`);
+      if (subscriber.client.gaps > 0) problems.push(`${subscriber.name} saw ${subscriber.client.gaps} gaps, the last ${subscriber.client.lastGap}; it did: ${subscriber.log.join('; ')}`);
     }
     for (const holder of holders) await holder.close().catch(() => {});
     await watch.stop();
+    problems.push(...nothingTried({ faults: [processes, network].filter(({ counts }) => Object.keys(counts).length > 0).length === 2, visits: historian.visits.length > 0,
+      'writes over WebSockets': intruder.refused > 0 }));
     problems.push(...checkVisits(evidence.journal, historian.visits), ...historian.problems, ...intruder.problems, ...watch.problems,
       ...lanes.flatMap((lane) => lane.problems), ...await checkNoSlotStays(stand));
     return report({ seed, seconds, evidence, transactions, lanes, holders, fleet, historian, intruder, watch, problems });

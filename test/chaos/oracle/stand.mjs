@@ -85,7 +85,7 @@ export class Stand {
         ...(this.fanouts[0] ? { keyring: this.fanouts[0].keyring } : {}),
         env: sanitized ? {} : /** @type {Clock} */ (this.fanoutClocks[n]).environment(this.clockLibrary) }));
     }
-    for (const fanout of this.fanouts) await fanout.ready();
+    for (const fanout of this.fanouts) await fanout.ready({ timeoutMs: 60_000 });
     this.relays.push(await Relay.start(network, 'middle', { clients: { host: this.a.host, port: this.a.port } }));
   }
 
