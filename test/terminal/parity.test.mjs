@@ -258,7 +258,7 @@ test('the gate: closed for want of samples, of audits, and of parity; open other
   assert.equal((await gate('--lane', 'gate', '--max-rate', '0')).code, 1, 'a rate of 0 is not below 0');
   for (const limit of [['--max-rate', 'nan'], ['--max-rate', '2'], ['--min-samples', '0']]) {
     const refused = await run(['parity', 'gate', '--database', database, ...limit]);
-    assert.deepEqual([refused.code, refused.stderr.includes(limit[0])], [2, true], `${limit}: ${refused.stderr}`);
+    assert.deepEqual([refused.code, refused.stderr.includes(String(limit[0]))], [2, true], `${limit}: ${refused.stderr}`);
   }
   // Another thing to compare: what was compared before is no evidence of it.
   await query(`SELECT runtime.sync_parity_set_lane('gate', topic => 'p.gate2')`);
