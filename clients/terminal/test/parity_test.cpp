@@ -223,7 +223,7 @@ TEST(ParityCompare, WithTheJournal) {
 
 TEST(ParityCompare, WithTheWire) {
   const JournalState journal = Journal("upsert", At(3, "a"));
-  const auto reason = [&](WireAnswer answer, const JournalState& expected) {
+  const auto reason = [&](const WireAnswer& answer, const JournalState& expected) {
     const auto difference = CompareWithWire("k", expected, answer);
     return difference ? difference->reason : ParityReason::kNone;
   };
