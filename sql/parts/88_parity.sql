@@ -15,6 +15,7 @@ CREATE TABLE @extschema@.sync_parity_lanes (
   keep_results integer NOT NULL DEFAULT 10000,
   enabled boolean NOT NULL DEFAULT false,
   enabled_at timestamptz,
+  compares_since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   changed_by name NOT NULL DEFAULT SESSION_USER,
   CONSTRAINT name_is_valid CHECK (name ~ '^[A-Za-z0-9_.-]{1,63}$'),
@@ -45,6 +46,7 @@ COMMENT ON COLUMN @extschema@.sync_parity_lanes.keep IS 'How long audits and mis
 COMMENT ON COLUMN @extschema@.sync_parity_lanes.keep_results IS 'How many mismatches are kept at most';
 COMMENT ON COLUMN @extschema@.sync_parity_lanes.enabled IS 'Whether it is audited';
 COMMENT ON COLUMN @extschema@.sync_parity_lanes.enabled_at IS 'Since when';
+COMMENT ON COLUMN @extschema@.sync_parity_lanes.compares_since IS 'Since when it has the topic, adapter and address that it has: audits that began before say nothing of what it compares now, and do not count';
 COMMENT ON COLUMN @extschema@.sync_parity_lanes.changed_at IS 'When the lane was last set';
 COMMENT ON COLUMN @extschema@.sync_parity_lanes.changed_by IS 'By whom';
 
@@ -154,7 +156,8 @@ BEGIN
   IF sync_parity_set_lane.name IS NULL THEN
     RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
   END IF;
-  SELECT * INTO lane FROM @extschema@.sync_parity_lanes l WHERE l.name = sync_parity_set_lane.name;
+  -- Locked: of two that change different things of one lane, the second must not put back what the first has changed.
+  SELECT * INTO lane FROM @extschema@.sync_parity_lanes l WHERE l.name = sync_parity_set_lane.name FOR UPDATE;
   IF NOT FOUND THEN
     IF sync_parity_set_lane.topic IS NULL OR sync_parity_set_lane.adapter IS NULL THEN
       RAISE EXCEPTION 'there is no lane "%"', left(sync_parity_set_lane.name, 63) USING ERRCODE = 'undefined_object', HINT = 'A new lane takes topic and adapter.';
@@ -202,6 +205,7 @@ BEGIN
       DO UPDATE SET topic = excluded.topic, adapter = excluded.adapter, address = excluded.address, authority = excluded.authority,
         samples = excluded.samples, lag_limit = excluded.lag_limit, max_rate = excluded.max_rate, max_age = excluded.max_age,
         keep = excluded.keep, keep_results = excluded.keep_results, enabled = excluded.enabled, enabled_at = excluded.enabled_at,
+        compares_since = CASE WHEN (l.topic, l.adapter, l.address) = (excluded.topic, excluded.adapter, excluded.address) THEN l.compares_since ELSE clock_timestamp() END,
         changed_at = now(), changed_by = SESSION_USER;
   EXCEPTION WHEN check_violation THEN
     GET STACKED DIAGNOSTICS failed = CONSTRAINT_NAME;
@@ -222,7 +226,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_parity_set_lane(text, text, text, text, text, integer, interval, double precision, interval, interval, integer, boolean) IS
-  'Makes a lane of the parity auditor, or changes one: what is left out, or null, stays as it is, and has a default in a new lane, which needs topic and adapter. A new lane is not enabled unless that is said. '
+  'Makes a lane of the parity auditor, or changes one: what is left out, or null, stays as it is, and has a default in a new lane, which needs topic and adapter. A new lane is not enabled unless that is said. With another topic, adapter or address the audits of before do not count any more. '
   'ERROR 42704 for a new lane without topic or adapter, 22023 for a value that is out of range, 42P01 or 42809 for a table of checkpoints that is not there or is none, 54000 for the 33rd lane. '
   'Example: SELECT runtime.sync_parity_set_lane(''runs'', topic => ''runtime.run_summaries'', adapter => ''http'', address => ''https://app.example/parity'', enabled => true); then SELECT runtime.sync_parity_set_lane(''runs'', authority => ''oa_sync'');';
 
@@ -374,7 +378,10 @@ BEGIN
     RAISE EXCEPTION 'samples is %', samples USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It may be from 1 to 10000.';
   END IF;
   topics := @extschema@.oa_sync_parity_topics(config.topic,
-    coalesce((SELECT a.last_topic FROM @extschema@.sync_parity_audits a WHERE a.lane = sync_parity_sample.lane ORDER BY a.finished_at DESC LIMIT 1), ''));
+    -- Behind the last one that came as far as a topic. One that is dated ahead is of a clock that was, and would be the last for long.
+    coalesce((SELECT a.last_topic FROM @extschema@.sync_parity_audits a
+                WHERE a.lane = sync_parity_sample.lane AND a.last_topic <> '' AND a.finished_at <= clock_timestamp() + config.max_age
+                ORDER BY a.finished_at DESC LIMIT 1), ''));
   share := greatest(1, ceil(coalesce(samples, config.samples)::numeric / greatest(1, cardinality(topics))));
   FOREACH topic IN ARRAY topics LOOP
     SELECT coalesce(array_agg(r.k ORDER BY r.n), '{}') INTO keys FROM (
@@ -632,6 +639,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   config @extschema@.sync_parity_lanes%ROWTYPE;
+  finished timestamptz;
   id bigint;
 BEGIN
   IF lane IS NULL OR audit IS NULL THEN
@@ -642,8 +650,9 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no lane "%"', lane USING ERRCODE = 'undefined_object';
   END IF;
+  finished := clock_timestamp();
   INSERT INTO @extschema@.sync_parity_audits (lane, seed, started_at, finished_at, checked, mismatched, reasons, journal_checked, wire_checked, unanswered, error, last_topic)
-    SELECT lane, a.seed, clock_timestamp() - make_interval(secs => a.seconds), clock_timestamp(), r.checked, r.checked - coalesce((a.reasons->>'none')::integer, 0),
+    SELECT lane, a.seed, finished - make_interval(secs => a.seconds), finished, r.checked, r.checked - coalesce((a.reasons->>'none')::integer, 0),
            a.reasons, a.journal_checked, a.wire_checked, a.unanswered, left(a.error, 1000), left(a.last_topic, 160)
       FROM json_to_record(audit) AS a(seed bigint, seconds double precision, reasons jsonb, journal_checked integer, wire_checked integer,
                                       unanswered integer, error text, last_topic text)
@@ -674,8 +683,8 @@ CREATE FUNCTION @extschema@.sync_parity_rate(lane text, "window" interval DEFAUL
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT sum(a.mismatched)::double precision / nullif(sum(a.checked), 0)
-    FROM @extschema@.sync_parity_audits a
-    WHERE a.lane = $1 AND a.finished_at > clock_timestamp() - $2;
+    FROM @extschema@.sync_parity_lanes l JOIN @extschema@.sync_parity_audits a ON a.lane = l.name
+    WHERE l.name = $1 AND a.finished_at > clock_timestamp() - $2 AND a.finished_at <= clock_timestamp() + l.max_age AND a.started_at >= l.compares_since;
 END;
 COMMENT ON FUNCTION @extschema@.sync_parity_rate(text, interval) IS
   'Mismatches of a lane''s audits of the last hour (or another time), as part of the documents that were compared; null when none was. Example: SELECT runtime.sync_parity_rate(''runs'', ''1 hour'');';
@@ -688,7 +697,7 @@ BEGIN ATOMIC
     'samples', l.samples, 'lag_limit_s', extract(epoch FROM l.lag_limit)::double precision, 'max_rate', l.max_rate,
     'max_age_s', extract(epoch FROM l.max_age)::double precision,
     'enabled_s', extract(epoch FROM clock_timestamp() - l.enabled_at)::double precision,
-    'audit_age_s', extract(epoch FROM clock_timestamp() - newest.finished_at)::double precision,
+    'audit_age_s', CASE WHEN newest.finished_at IS NOT NULL THEN greatest(0, extract(epoch FROM clock_timestamp() - newest.finished_at))::double precision END,
     'last_error', CASE WHEN last.error IS NOT NULL THEN json_build_object('error', last.error, 'age_s', extract(epoch FROM clock_timestamp() - last.finished_at)::double precision) END,
     'audits', w.audits, 'checked', w.checked, 'mismatched', w.mismatched, 'unanswered', w.unanswered, 'journal_checked', w.journal_checked, 'wire_checked', w.wire_checked,
     'rate', w.mismatched::double precision / nullif(w.checked, 0),
@@ -696,17 +705,21 @@ BEGIN ATOMIC
                     FROM unnest('{none,summary_hash_mismatch,lag_drift,hash_and_lag_drift,missing}'::text[]) WITH ORDINALITY AS n(reason, place)
                     LEFT JOIN (SELECT r.key, sum(r.value::bigint) AS n
                                  FROM @extschema@.sync_parity_audits a CROSS JOIN LATERAL jsonb_each_text(a.reasons) r
-                                 WHERE a.lane = l.name AND a.finished_at > clock_timestamp() - $1 GROUP BY r.key) c ON c.key = n.reason),
+                                 WHERE a.lane = l.name AND a.finished_at > clock_timestamp() - $1 AND a.finished_at <= clock_timestamp() + l.max_age AND a.started_at >= l.compares_since GROUP BY r.key) c ON c.key = n.reason),
     'totals', (SELECT json_object_agg(n.reason, coalesce(t.checked, 0) ORDER BY n.place)
                  FROM unnest('{none,summary_hash_mismatch,lag_drift,hash_and_lag_drift,missing}'::text[]) WITH ORDINALITY AS n(reason, place)
                  LEFT JOIN @extschema@.sync_parity_totals t ON t.lane = l.name AND t.reason = n.reason)
     ) ORDER BY l.name), '[]')
   FROM @extschema@.sync_parity_lanes l
-  LEFT JOIN LATERAL (SELECT a.finished_at FROM @extschema@.sync_parity_audits a WHERE a.lane = l.name AND a.error IS NULL ORDER BY a.finished_at DESC LIMIT 1) newest ON true
-  LEFT JOIN LATERAL (SELECT a.finished_at, a.error FROM @extschema@.sync_parity_audits a WHERE a.lane = l.name ORDER BY a.finished_at DESC LIMIT 1) last ON true
+  -- Audits that are dated ahead are of a clock that was set back: by more than max_age they are no evidence, or a lane that nobody audits
+  -- any more would look fresh until that time has come.
+  LEFT JOIN LATERAL (SELECT a.finished_at FROM @extschema@.sync_parity_audits a
+                       WHERE a.lane = l.name AND a.error IS NULL AND a.finished_at <= clock_timestamp() + l.max_age AND a.started_at >= l.compares_since ORDER BY a.finished_at DESC LIMIT 1) newest ON true
+  LEFT JOIN LATERAL (SELECT a.finished_at, a.error FROM @extschema@.sync_parity_audits a
+                       WHERE a.lane = l.name AND a.finished_at <= clock_timestamp() + l.max_age AND a.started_at >= l.compares_since ORDER BY a.finished_at DESC LIMIT 1) last ON true
   CROSS JOIN LATERAL (SELECT count(*) AS audits, coalesce(sum(a.checked), 0) AS checked, coalesce(sum(a.mismatched), 0) AS mismatched, coalesce(sum(a.unanswered), 0) AS unanswered,
                              coalesce(sum(a.journal_checked), 0) AS journal_checked, coalesce(sum(a.wire_checked), 0) AS wire_checked
-                        FROM @extschema@.sync_parity_audits a WHERE a.lane = l.name AND a.finished_at > clock_timestamp() - $1) w;
+                        FROM @extschema@.sync_parity_audits a WHERE a.lane = l.name AND a.finished_at > clock_timestamp() - $1 AND a.finished_at <= clock_timestamp() + l.max_age AND a.started_at >= l.compares_since) w;
 END;
 COMMENT ON FUNCTION @extschema@.sync_parity_overview(interval) IS
   'Every lane as one JSON list: its configuration, the age of its newest audit in seconds (null: none yet), the last error, what the audits of the last hour (or another time) found, and the totals. What `oa-sync parity gate` and `status` and the fan-out look at. Example: SELECT runtime.sync_parity_overview();';

@@ -256,6 +256,14 @@ test('the gate: closed for want of samples, of audits, and of parity; open other
   assert.deepEqual([open.code, open.text], [0, 'open: gate: 0 of 100 mismatched, rate 0\n']);
   assert.equal((await gate('--min-samples', '101')).code, 1);
   assert.equal((await gate('--lane', 'gate', '--max-rate', '0')).code, 1, 'a rate of 0 is not below 0');
+  for (const limit of [['--max-rate', 'nan'], ['--max-rate', '2'], ['--min-samples', '0']]) {
+    const refused = await run(['parity', 'gate', '--database', database, ...limit]);
+    assert.deepEqual([refused.code, refused.stderr.includes(String(limit[0]))], [2, true], `${limit}: ${refused.stderr}`);
+  }
+  // Another thing to compare: what was compared before is no evidence of it.
+  await query(`SELECT runtime.sync_parity_set_lane('gate', topic => 'p.gate2')`);
+  assert.deepEqual((await gate()).lane.reasons_closed, ['no audit has come to an end yet', '0 documents were compared, and 100 are needed']);
+  await query(`SELECT runtime.sync_parity_set_lane('gate', topic => 'p.gate')`);
   // One in a hundred is not below 0.01.
   await query(`UPDATE app.gate SET payload = '{}' WHERE doc_key = 'item:50'; DELETE FROM runtime.sync_parity_audits`);
   assert.equal((await audit(database, [])).lane.mismatched, 1);
@@ -277,6 +285,18 @@ test('the gate: closed for want of samples, of audits, and of parity; open other
   assert.deepEqual([bare.code, bare.stderr], [2, 'oa-sync: this database does not have the extension oa_sync\n']);
 });
 
+test('two who change one lane at once: neither takes back what the other has set', async () => {
+  await lane('shared', { topic: 'p.shared', adapter: 'self' });
+  const first = await stand.db.connect();
+  await first.query(`BEGIN; SELECT runtime.sync_parity_set_lane('shared', enabled => false)`);
+  const second = query(`SELECT runtime.sync_parity_set_lane('shared', samples => 7)`);
+  await waitFor(async () => (await query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%set_lane%'`)).length > 0, { what: 'the second waits for the first' });
+  await first.query('COMMIT');
+  first.release();
+  await second;
+  assert.deepEqual(await query(`SELECT enabled, samples FROM runtime.sync_parity_lanes WHERE name = 'shared'`), [{ enabled: false, samples: 7 }]);
+});
+
 test('run: audits again and again as a role that may nothing else, over a lost connection, until it is told to end', async () => {
   await stand.insert('p.run', 10);
   await checkpoints('app.run', 'p.run');
@@ -295,11 +315,12 @@ test('run: audits again and again as a role that may nothing else, over a lost c
   await query(`UPDATE app.run SET payload = '{}' WHERE doc_key = 'item:5'`);
   await auditor.said('"event":"parity.mismatch"');
   // While one is at it another leaves the lane out.
-  await query(`SELECT pg_advisory_lock(hashtextextended('oa_sync parity run', 0))`);
+  const other = await stand.db.connect();
+  await other.query(`SELECT pg_advisory_lock(hashtextextended('oa_sync parity run', 0))`);
   const busy = await audit(as, []);
   assert.deepEqual([busy.code, busy.lane.busy], [8, true]);
   await auditor.said('"event":"parity.busy"');
-  await query(`SELECT pg_advisory_unlock_all()`);
+  await other.query(`SELECT pg_advisory_unlock_all()`);
   await query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'oa-sync parity'`);
   const lines = auditor.lines.length;
   await auditor.printed(lines + 3);
@@ -312,14 +333,9 @@ test('run: audits again and again as a role that may nothing else, over a lost c
   // The role can't turn a lane.
   const turned = await run(['parity', 'status', '--json', '--database', as]);
   assert.equal(JSON.parse(turned.stdout).lanes[0].lane, 'run');
-  await assert.rejects(async () => {
-    await query('SET ROLE auditor');
-    try {
-      await query(`SELECT runtime.sync_parity_set_lane('run', enabled => false)`);
-    } finally {
-      await query('RESET ROLE');
-    }
-  }, /permission denied/);
+  await other.query('SET ROLE auditor');
+  await assert.rejects(async () => other.query(`SELECT runtime.sync_parity_set_lane('run', enabled => false)`), /permission denied/);
+  other.release(true);
 });
 
 test('the fan-out: counters, the age of audits, and the problem parity_mismatch', async () => {

@@ -144,6 +144,18 @@ test('nobody there: the audit failed, is recorded as such, and gives up soon', a
   assert.deepEqual([gate.code, gate.stdout], [1, `closed: hostile: 2 of ${count} documents were asked for without an answer\n`]);
 });
 
+test('a topic whose only document is answered with nonsense does not end the audit of the others', async () => {
+  await stand.insert(`${topic}.alone`, 1);
+  server.odd = (url, response) => {
+    if (url.searchParams.get('topic') === topic) return false;
+    response.writeHead(500).end();
+    return true;
+  };
+  await lane(server.url, { topic: `${topic}*` });
+  const { code, lane: one, stderr } = await audit(database, []);
+  assert.deepEqual([code, one?.error, one?.checked, one?.mismatched, one?.unanswered], [0, undefined, count, 0, 1], stderr);
+});
+
 test('lists of strangers: keys that are none, too many, and such as a terminal would obey', async () => {
   /** @param {unknown} body */
   const list = (body) => {

@@ -1,6 +1,7 @@
 #include "command_line.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 
 #include "base/clock.h"
@@ -345,7 +346,7 @@ void DefineParity(CLI::App* app, Options* options) {
       ->group(gate);
   sub->add_option("--min-samples", parity->min_samples, "Closed when fewer documents were compared")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{0}, int64_t{1000000000}))
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->capture_default_str()
       ->group(gate);
   AddServer(sub, &parity->server, "The fan-out; when this is given, a subscriber checks the wire too");
@@ -410,6 +411,9 @@ std::string TakeParity(ParityOptions* parity) {
     return "--window: not a time from 1s to 365d, such as 1h";
   }
   parity->window_ms = *window;
+  // CLI11's ranges let "nan" pass.
+  if (std::isnan(parity->max_rate)) return "--max-rate: not a number from 0 to 1";
+  if (std::isnan(parity->earlier_timeout_s)) return "--earlier-timeout: not a number from 0.1 to 60";
   if (!parity->seed.empty()) {
     if (parity->action != "audit") return "--seed: of audit only";
     int64_t seed = 0;

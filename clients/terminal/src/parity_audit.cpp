@@ -16,6 +16,8 @@ namespace {
 // What differs within OA Sync belongs to one snapshot; it is looked at once more all the same.
 constexpr int64_t kConfirmAfterMs = 200;
 constexpr int kAttempts = 3;
+// So many probes in a row that nobody answers, each after a time-out at worst: the rest is not tried.
+constexpr int kProbesInVain = 5;
 constexpr char kSerializationFailure[] = "40001";
 
 int64_t NowMs() { return SystemClock().SteadyMs(); }
@@ -115,6 +117,10 @@ ParityReport LaneAudit::Run() {
     for (const std::string& topic : topics_) {
       if (!report_.error.empty() || StopSignal() != 0) break;
       AuditTopic(topic, sample_[topic]);
+    }
+    // Of the lane as a whole: a topic of one document that is answered with nonsense does not end the others' audit.
+    if (report_.error.empty() && report_.unanswered > 0 && !is_answered_) {
+      report_.error = "the earlier lane gave no answer that can be used: " + report_.last_unanswered;
     }
     if (report_.error.empty() && StopSignal() == 0) ProbeWire();
   }
@@ -223,7 +229,7 @@ void LaneAudit::Unanswered(const std::string& why) {
 // Reads both sides and settles what differs; *keys keeps those that the earlier lane answered for. False when the audit
 // is over.
 bool LaneAudit::CompareWithEarlier(const std::string& topic, std::vector<std::string>* keys) {
-  const auto answers = earlier_->Read(topic, *keys, &report_.error);
+  const auto answers = earlier_->Read(topic, *keys, /*again=*/false, &report_.error);
   Looks looks;
   if (!report_.error.empty() || StopSignal() != 0 || !LookAt(topic, *keys, {}, &looks)) return false;
   std::map<std::string, PendingComparison> pending;
@@ -234,6 +240,7 @@ bool LaneAudit::CompareWithEarlier(const std::string& topic, std::vector<std::st
       Unanswered(found == answers.end() ? "no answer" : found->second.error);
       continue;
     }
+    is_answered_ = true;
     const DocumentState& earlier = found->second.state;
     const Look& look = looks[key];
     const Standing standing = Compare(earlier, look.document);
@@ -244,10 +251,6 @@ bool LaneAudit::CompareWithEarlier(const std::string& topic, std::vector<std::st
     if (standing == Standing::kEqual || standing == Standing::kNeither) continue;
     pending.emplace(key,
                     PendingComparison(earlier, look.document, static_cast<int64_t>(lane_.lag_limit_s * 1000), NowMs()));
-  }
-  if (answered.empty() && report_.unanswered > 0) {
-    report_.error = "the earlier lane gave no answer that can be used: " + report_.last_unanswered;
-    return false;
   }
   if (!Settle(topic, &pending)) return false;
   keys->clear();
@@ -266,7 +269,8 @@ bool LaneAudit::Settle(const std::string& topic, std::map<std::string, PendingCo
     for (const auto& [key, one] : *pending) {
       if (one.next_look_ms() <= NowMs()) due.push_back(key);
     }
-    const auto answers = earlier_->Read(topic, due, &report_.error);
+    if (due.empty()) continue;
+    const auto answers = earlier_->Read(topic, due, /*again=*/true, &report_.error);
     Looks looks;
     if (!report_.error.empty() || StopSignal() != 0 || !LookAt(topic, due, {}, &looks)) return false;
     for (const std::string& key : due) {
@@ -427,6 +431,7 @@ void LaneAudit::ProbeWire() {
   std::shuffle(keys.begin(), keys.end(), random);
   keys.resize(std::min(keys.size(), static_cast<size_t>(tools_.probes)));
   std::string error;
+  int in_vain = 0;
   for (const Key& key : keys) {
     if (StopSignal() != 0) return;
     const JournalState& journal = journal_[key];
@@ -437,8 +442,10 @@ void LaneAudit::ProbeWire() {
     }
     if (!answer.answered) {
       error = answer.error;
+      if (++in_vain >= kProbesInVain) break;
       continue;
     }
+    in_vain = 0;
     ++report_.wire_checked;
     if (auto difference = CompareWithWire(key.second, journal, answer)) Add(key.first, key.second, *difference);
   }

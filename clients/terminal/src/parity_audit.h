@@ -100,6 +100,7 @@ class LaneAudit {
   const ParityLane lane_;
   EarlierLane* const earlier_;
   ParityReport report_;
+  bool is_answered_ = false;                                // by the earlier lane, for any document
   std::map<std::string, std::vector<std::string>> sample_;  // by topic
   std::vector<std::string> topics_;                         // in the order of the sample
   std::set<Key> checked_;

@@ -6,9 +6,11 @@
 namespace oasync::terminal {
 namespace {
 
-// Between the looks at what differs: short at first, since most of it is just on its way.
+// Between the looks at what differs: short at first, since most of it is just on its way. No more than about twenty
+// until a long limit: each costs the earlier lane a request.
 constexpr int64_t kFirstPauseMs = 200;
 constexpr int64_t kLongestPauseMs = 1000;
+constexpr int64_t kPausesOfLimit = 20;
 // A document without versions that changes all the time is given up after so many beginnings.
 constexpr int kBeginnings = 3;
 
@@ -92,7 +94,8 @@ std::optional<PendingComparison::Verdict> PendingComparison::Look(const Document
   first_ = first;
   second_ = second;
   if (IsPastLimit(standing, now_ms)) return Verdict{Outcome::kDiffers, standing};
-  const int64_t pause = std::clamp(2 * (now_ms - last_look_ms_), kFirstPauseMs, kLongestPauseMs);
+  const int64_t longest = std::max(kLongestPauseMs, lag_limit_ms_ / kPausesOfLimit);
+  const int64_t pause = std::clamp(2 * (now_ms - last_look_ms_), kFirstPauseMs, longest);
   last_look_ms_ = now_ms;
   next_look_ms_ = std::max(now_ms + 10, std::min(now_ms + pause, deadline_ms_));
   return std::nullopt;

@@ -1,6 +1,7 @@
 // EarlierLane: where the documents of the lane before OA Sync are read, whatever it is.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -28,9 +29,10 @@ class EarlierLane {
   // cannot tell; *error is set only when it should have been able to.
   virtual std::vector<std::string> Sample(const std::string& topic, int64_t seed, int64_t wanted,
                                           std::string* error) = 0;
-  // An answer for each key. Empty, and *error, when the lane as a whole cannot be read: it is not asked on.
+  // An answer for each key; `again`: of documents that differed before. Empty, and *error, when the lane as a whole
+  // cannot be read: it is not asked on.
   virtual std::map<std::string, EarlierAnswer> Read(const std::string& topic, const std::vector<std::string>& keys,
-                                                    std::string* error) = 0;
+                                                    bool again, std::string* error) = 0;
   // The hash that it had of the document at a version; empty when it cannot tell.
   virtual std::string HashAt(const std::string& topic, const std::string& key, int64_t version) = 0;
 };
@@ -40,7 +42,25 @@ struct EarlierHttpOptions {
   TlsOptions tls;
   int timeout_ms = 5000;                      // of one request
   size_t max_answer_bytes = size_t{4} << 20;  // of one answer
-  int64_t budget_ms = 60000;                  // of all requests of one audit
+  int64_t budget_ms = 60000;                  // of the requests of one audit: see AskBudget
+};
+
+// What one audit may ask of an HTTP lane: for how long altogether, and how often in a row without an answer. The time
+// between requests is free, and looks at what differed have as much as all first looks: a slow lane, or a long
+// lag_limit, must not make of differences documents that nobody answered for.
+class AskBudget {
+ public:
+  explicit AskBudget(int64_t each_ms) : left_ms_{each_ms, each_ms} {}
+
+  // Why no request may be sent any more; empty: one may.
+  std::string Refusal(bool again) const;
+  // What became of one; `error` is empty when it was answered.
+  void Took(bool again, int64_t ms, const std::string& error);
+
+ private:
+  std::array<int64_t, 2> left_ms_;  // first looks, and looks again
+  int in_vain_ = 0;
+  std::string last_error_;
 };
 
 // The adapter `http`: docs/sync/PARITY.md says what is asked and answered. Null, and *error, for an address or a token

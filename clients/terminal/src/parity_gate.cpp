@@ -24,10 +24,13 @@ GateJudgement JudgeLane(const ParityLane& lane, const GateLimits& limits) {
         fmt::format("the newest audit is {:.0f} s old, and may be {:.0f} s", *lane.audit_age_s, lane.max_age_s));
   }
   if (!lane.last_error.empty()) closed.push_back("the last audit came to nothing: " + lane.last_error);
-  if (lane.checked < limits.min_samples) {
-    closed.push_back(fmt::format("{} documents were compared, and {} are needed", lane.checked, limits.min_samples));
+  // Nothing compared is no evidence, whatever the limit says.
+  const int64_t needed = std::max<int64_t>(1, limits.min_samples);
+  if (lane.checked < needed) {
+    closed.push_back(fmt::format("{} documents were compared, and {} are needed", lane.checked, needed));
   }
-  if (lane.checked > 0 && lane.rate() >= limits.max_rate) {
+  // The other way round than it reads: a limit that is no number closes.
+  if (lane.checked > 0 && !(lane.rate() < limits.max_rate)) {
     closed.push_back(fmt::format("the mismatch rate is {:.4g} ({} of {}), and has to be below {:.4g}", lane.rate(),
                                  lane.mismatched, lane.checked, limits.max_rate));
   }

@@ -17,7 +17,7 @@ namespace oasync::terminal {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 1024;
-// So many requests in a row without an answer: the rest is not tried.
+// So many requests in a row without an answer: the rest of the audit's are not sent.
 constexpr int kGiveUpAfter = 5;
 
 int64_t NowMs() { return SystemClock().SteadyMs(); }
@@ -27,10 +27,10 @@ EarlierAnswer Nonsense(std::string why) { return {false, {}, std::move(why)}; }
 class HttpLane final : public EarlierLane {
  public:
   HttpLane(HttpClient http, std::string path, std::string token, int64_t budget_ms)
-      : http_(std::move(http)), path_(std::move(path)), token_(std::move(token)), until_ms_(NowMs() + budget_ms) {}
+      : http_(std::move(http)), path_(std::move(path)), token_(std::move(token)), budget_(budget_ms) {}
 
   std::vector<std::string> Sample(const std::string& topic, int64_t seed, int64_t wanted, std::string* error) override;
-  std::map<std::string, EarlierAnswer> Read(const std::string& topic, const std::vector<std::string>& keys,
+  std::map<std::string, EarlierAnswer> Read(const std::string& topic, const std::vector<std::string>& keys, bool again,
                                             std::string* error) override;
   std::string HashAt(const std::string&, const std::string&, int64_t) override { return {}; }
 
@@ -40,7 +40,7 @@ class HttpLane final : public EarlierLane {
   const HttpClient http_;
   const std::string path_;
   const std::string token_;
-  const int64_t until_ms_;
+  AskBudget budget_;
 };
 
 std::vector<std::string> HttpLane::Sample(const std::string& topic, int64_t seed, int64_t wanted, std::string*) {
@@ -63,28 +63,22 @@ EarlierAnswer HttpLane::Ask(const std::string& topic, const std::string& key, st
 }
 
 std::map<std::string, EarlierAnswer> HttpLane::Read(const std::string& topic, const std::vector<std::string>& keys,
-                                                    std::string* error) {
+                                                    bool again, std::string* error) {
   std::map<std::string, EarlierAnswer> answers;
-  int in_vain = 0;
-  std::string last;
   for (const std::string& key : keys) {
     if (StopSignal() != 0) break;
-    if (in_vain >= kGiveUpAfter) {
-      answers[key] = Nonsense(last);
-      continue;
-    }
-    if (NowMs() >= until_ms_) {
-      answers[key] = Nonsense("the time for this audit was over");
+    if (std::string over = budget_.Refusal(again); !over.empty()) {
+      answers[key] = Nonsense(std::move(over));
       continue;
     }
     std::string refusal;
+    const int64_t begun_ms = NowMs();
     EarlierAnswer answer = Ask(topic, key, &refusal);
     if (!refusal.empty()) {
       *error = refusal + ": see --earlier-token-file";
       return {};
     }
-    in_vain = answer.answered ? 0 : in_vain + 1;
-    last = answer.error;
+    budget_.Took(again, NowMs() - begun_ms, answer.error);
     answers[key] = std::move(answer);
   }
   return answers;
@@ -101,6 +95,17 @@ std::string ReadToken(const std::string& file, std::string* error) {
 }
 
 }  // namespace
+
+std::string AskBudget::Refusal(bool again) const {
+  if (in_vain_ >= kGiveUpAfter) return last_error_;
+  return left_ms_[again ? 1 : 0] > 0 ? std::string() : "the time for this audit was over";
+}
+
+void AskBudget::Took(bool again, int64_t ms, const std::string& error) {
+  left_ms_[again ? 1 : 0] -= ms;
+  in_vain_ = error.empty() ? 0 : in_vain_ + 1;
+  last_error_ = error;
+}
 
 std::unique_ptr<EarlierLane> OpenHttpLane(const ParityLane& lane, const EarlierHttpOptions& options,
                                           std::string* error) {

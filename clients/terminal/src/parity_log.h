@@ -18,7 +18,7 @@ class ParityLog {
   void Mismatch(const ParityLane& lane, const ParityMismatch& mismatch) const;
   // parity.audited, parity.failed, parity.busy, parity.wire_failed: what became of an audit.
   void Audit(const ParityLane& lane, const ParityReport& report) const;
-  // parity.database_lost, parity.started, parity.stopped.
+  // parity.started, parity.stopped, and parity.failed of what is no audit's.
   void Say(const char* event, const char* level, const std::string& text) const;
 
  private:

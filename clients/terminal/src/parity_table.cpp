@@ -25,7 +25,7 @@ class TableLane final : public EarlierLane {
   }
 
   std::map<std::string, EarlierAnswer> Read(const std::string& topic, const std::vector<std::string>& keys,
-                                            std::string* error) override {
+                                            bool /*again*/, std::string* error) override {
     std::map<std::string, EarlierAnswer> answers;
     const auto result = db_.Query("SELECT doc_key, doc_version, payload, payload_hash, changed_s FROM " + schema_ +
                                       ".sync_parity_checkpoints($1::regclass, $2, "

@@ -36,8 +36,16 @@ Database::Database() : connection_(nullptr, &PQfinish) {}
 
 std::string Database::Connect(const std::string& conninfo, const char* name) {
   // What stands behind wins: the connection string may say otherwise.
-  const std::array<const char*, 4> keywords = {"connect_timeout", "fallback_application_name", "dbname", nullptr};
-  const std::array<const char*, 4> values = {"5", name, conninfo.c_str(), nullptr};
+  // Keepalives: a host that is gone without a word must not leave a gate or an auditor waiting for hours.
+  const std::array<const char*, 8> keywords = {"connect_timeout",
+                                               "keepalives_idle",
+                                               "keepalives_interval",
+                                               "keepalives_count",
+                                               "tcp_user_timeout",
+                                               "fallback_application_name",
+                                               "dbname",
+                                               nullptr};
+  const std::array<const char*, 8> values = {"5", "10", "5", "3", "25000", name, conninfo.c_str(), nullptr};
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1));
   if (connection_ == nullptr) return "out of memory";
   if (PQstatus(connection_.get()) != CONNECTION_OK) return OneLine(PQerrorMessage(connection_.get()));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <functional>
 
 #include "canonical_text.h"
@@ -94,6 +95,19 @@ TEST(ParityCompare, WhoStaysBehindDiffersFromTheLimitOn) {
   EXPECT_EQ(verdict->standing, Standing::kFirstBehind);
   EXPECT_GE(last, 10000);
   EXPECT_LE(last, 10100);
+}
+
+TEST(ParityCompare, ALongLimitTakesFewLooks) {
+  constexpr int64_t kTenMinutes = 600000;
+  PendingComparison pending(At(4, "a"), At(5, "b"), kTenMinutes, 0);
+  int looks = 0;
+  int64_t now = 0;
+  for (std::optional<PendingComparison::Verdict> verdict; !verdict && looks < 1000; ++looks) {
+    now = pending.next_look_ms();
+    verdict = After(&pending, At(4, "a"), At(5, "b"), now);
+  }
+  EXPECT_EQ(now, kTenMinutes);
+  EXPECT_LT(looks, 40);
 }
 
 TEST(ParityCompare, AKnownAgeCountsButOneMoreLookIsTaken) {
@@ -209,7 +223,7 @@ TEST(ParityCompare, WithTheJournal) {
 
 TEST(ParityCompare, WithTheWire) {
   const JournalState journal = Journal("upsert", At(3, "a"));
-  const auto reason = [&](WireAnswer answer, const JournalState& expected) {
+  const auto reason = [&](const WireAnswer& answer, const JournalState& expected) {
     const auto difference = CompareWithWire("k", expected, answer);
     return difference ? difference->reason : ParityReason::kNone;
   };
@@ -266,6 +280,26 @@ TEST(ParityEarlier, EveryBeginningAndEveryFlippedByteOfAnAnswerIsSurvived) {
   }
 }
 
+TEST(ParityEarlier, WhatAnAuditMayAsk) {
+  AskBudget slow(1000);
+  slow.Took(false, 999, "");
+  EXPECT_EQ(slow.Refusal(false), "");
+  slow.Took(false, 1, "");
+  EXPECT_EQ(slow.Refusal(false), "the time for this audit was over");
+  // What differed is looked at again all the same.
+  EXPECT_EQ(slow.Refusal(true), "");
+  slow.Took(true, 1000, "");
+  EXPECT_NE(slow.Refusal(true), "");
+  AskBudget gone(1000);
+  for (int i = 0; i < 4; ++i) gone.Took(false, 1, "refused");
+  gone.Took(false, 1, "");  // an answer between
+  for (int i = 0; i < 4; ++i) gone.Took(false, 1, "refused");
+  EXPECT_EQ(gone.Refusal(false), "");
+  gone.Took(true, 1, "HTTP 500");
+  EXPECT_EQ(gone.Refusal(false), "HTTP 500");
+  EXPECT_EQ(gone.Refusal(true), "HTTP 500");
+}
+
 TEST(ParityEarlier, TakesKeysFromLists) {
   EXPECT_EQ(ParseEarlierList(R"({"documents":[{"doc_key":"a"},"b",{"doc_key":""},7]})", 10),
             (std::vector<std::string>{"a", "b"}));
@@ -305,6 +339,12 @@ TEST(ParityGate, IsOpenOnlyWhenNothingSpeaksAgainstIt) {
   EXPECT_EQ(closed([](auto& lane) { lane.unanswered = 112; }), 1u);
   EXPECT_FALSE(IsOpen({}));
   EXPECT_TRUE(IsOpen({JudgeLane(Good(), {})}));
+  // Limits that would let everything through do not.
+  ParityLane nothing = Good();
+  nothing.checked = 0;
+  EXPECT_EQ(JudgeLane(nothing, {0.01, 0}).reasons_closed,
+            std::vector<std::string>{"0 documents were compared, and 1 are needed"});
+  EXPECT_EQ(JudgeLane(Good(), {std::nan(""), 100}).reasons_closed.size(), 1u);
   ParityLane bad = Good();
   bad.mismatched = 1000;
   EXPECT_FALSE(IsOpen({JudgeLane(Good(), {}), JudgeLane(bad, {})}));
