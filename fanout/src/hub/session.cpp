@@ -2,7 +2,6 @@
 // delivery in session_delivery.cpp.
 #include "hub/session.h"
 
-
 #include <algorithm>
 #include <array>
 #include <limits>
