@@ -15,7 +15,7 @@ namespace oasync {
 namespace {
 
 bool past_pre_commit = false;           // what is captured now would not be appended any more
-DatabaseState* appending_in = nullptr;  // the database whose journal this transaction appends to
+DatabaseState* appending_in = nullptr;  // while this transaction appends to the journal: its database
 
 // Pins every topic before any watermark is taken: what can fail, fails before there is something to fill.
 void Allocate(const Journal* journal, LoggedTopic* topics, int count) {
@@ -144,14 +144,28 @@ void PreCommit() {
   pg_atomic_fetch_add_u64(&database->event_bytes, bytes);
   pg_atomic_fetch_add_u64(&database->spilled_bytes, SpilledBytes());
   DropLog(true);
+  appending_in = nullptr;
   in.Back();
   MemoryContextReset(context);
+}
+
+// A conflict of SERIALIZABLE transactions, which the application repeats, often comes to light when the journal is
+// written. It is not the journal's fault, and not counted as a failure to write it.
+void PreCommitSerializable() {
+  PG_TRY();
+  { PreCommit(); }
+  PG_CATCH();
+  {
+    if (geterrcode() == ERRCODE_T_R_SERIALIZATION_FAILURE) appending_in = nullptr;
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
 }
 
 void OnTransaction(XactEvent event, void*) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
-      PreCommit();
+      IsolationIsSerializable() ? PreCommitSerializable() : PreCommit();
       break;
     case XACT_EVENT_PRE_PREPARE:
       if (!LogIsEmpty()) {

@@ -88,7 +88,7 @@ struct DatabaseState {
   pg_atomic_uint64 retention_done;   // and up to which of these one has run
   // Counters since the server started.
   pg_atomic_uint64 transactions;
-  pg_atomic_uint64 write_failures;  // transactions that came to append events and did not commit
+  pg_atomic_uint64 write_failures;  // transactions that failed while they appended events
   pg_atomic_uint64 events;
   pg_atomic_uint64 event_bytes;
   pg_atomic_uint64 spilled_bytes;

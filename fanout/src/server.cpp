@@ -142,8 +142,7 @@ std::vector<MetricsSources::ParityLane> ParityMetrics(const ParityWatch& watch) 
   return lanes;
 }
 
-std::vector<MetricsSources::Extra> ProcessMetrics() {
-  const ProcessUse use = ReadProcessUse();
+std::vector<MetricsSources::Extra> ProcessMetrics(const ProcessUse& use) {
   return {
       {"open_descriptors", "File descriptors that the process has open", true,
        static_cast<double>(use.open_descriptors)},
@@ -177,6 +176,7 @@ class Server {
   Router router_;
   PgSource source_;
   ParityWatch parity_;
+  ProcessWatch process_;
   SystemTopics system_topics_;
   Canary canary_;
   PageCache pages_;
@@ -205,6 +205,7 @@ Server::Server(const Config& config, const ServiceManager& service_manager)
       auth_(AuthOptions(config), clock_, metrics_.shared),
       source_(SourceOptions(config), router_),
       parity_(source_, clock_),
+      process_(clock_),
       system_topics_(router_),
       canary_({config.canary_interval_ms, config.ready_within_ms}, source_, system_topics_, clock_),
       pages_(config.hub.PageOptions(), source_),
@@ -256,7 +257,7 @@ Server::Server(const Config& config, const ServiceManager& service_manager)
     std::vector<MetricsSources::Extra> extras = SourceMetrics(source_.stats(), canary_, router_);
     for (auto& extra : RevocationMetrics(auth_.revocations())) extras.push_back(std::move(extra));
     for (auto& extra : database_metrics_->Read()) extras.push_back(std::move(extra));
-    for (auto& extra : ProcessMetrics()) extras.push_back(std::move(extra));
+    for (auto& extra : ProcessMetrics(process_.Read())) extras.push_back(std::move(extra));
     return extras;
   };
   metrics_.parity = [this] { return ParityMetrics(parity_); };
@@ -327,11 +328,13 @@ std::string Server::Listen() {
 void Server::Start() {
   source_.Start();
   system_topics_.Start();
+  process_.Tick();  // so that the first scrape finds something
   ticker_.emplace(kTick, [this] {
     canary_.Tick();
     overview_->Tick();
     parity_.Tick();
     database_metrics_->Tick();
+    process_.Tick();
     deadlines_.Tick(clock_.SteadyMs());
   });
   for (const auto& loop : loops_) loop->Start();

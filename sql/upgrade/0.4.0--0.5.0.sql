@@ -102,7 +102,7 @@ COMMENT ON FUNCTION @extschema@.sync_events_json(text, text, bigint, integer, bi
 CREATE FUNCTION @extschema@.oa_sync_write_failures() RETURNS bigint
   LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oa_sync_write_failures';
 COMMENT ON FUNCTION @extschema@.oa_sync_write_failures() IS
-  'Transactions that came to append their events and did not commit, since the server started. Behind sync_overview().';
+  'Transactions that failed while they appended their events, conflicts of SERIALIZABLE ones not counted, since the server started. Behind sync_overview().';
 
 CREATE OR REPLACE FUNCTION @extschema@.sync_overview() RETURNS json
   LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -134,5 +134,5 @@ BEGIN ATOMIC
     'stats', (SELECT to_json(s) FROM @extschema@.sync_stats s));
 END;
 COMMENT ON FUNCTION @extschema@.sync_overview() IS
-  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the journal''s default partition has rows and no partition has been made ahead, the bytes of the journal on disk, how many transactions came to append their events and did not commit since the server started (write_failures), how many events of read models have their place and can not be read yet (projection_lag, the most of any), and the row of sync_stats. Example: SELECT runtime.sync_overview();';
+  'What a fan-out shows to operators of the database, as one JSON object: versions, recovery, the clock (milliseconds since 1970), what the creation of a replication slot depends on (wal_level, whether output_plugin_libraries lists oa_sync where the server has that setting, slots, the role''s REPLICATION, the age of the oldest transaction that writes, prepared transactions), whether the journal''s default partition has rows and no partition has been made ahead, the bytes of the journal on disk, how many transactions failed while they appended their events since the server started, conflicts of SERIALIZABLE ones not counted (write_failures), how many events of read models have their place and can not be read yet (projection_lag, the most of any), and the row of sync_stats. Example: SELECT runtime.sync_overview();';
 REVOKE ALL ON FUNCTION @extschema@.oa_sync_write_failures() FROM PUBLIC;

@@ -176,3 +176,16 @@ test('no token is ever logged', async () => {
   assert.ok(!fanout.log.includes(marked.slice(0, 30)), 'a token is in the log');
   assert.ok(!fanout.log.includes('eyJ'), 'something like a token is in the log');
 });
+
+test('who asked for a WebSocket, and who was refused for the token or origin, is counted apart from what comes by HTTP', async () => {
+  const count = (/** @type {string} */ result) => fanout.metric('oa_sync_upgrades_total', `result="${result}"`);
+  const results = ['accepted', 'unauthorized', 'refused'];
+  const before = await Promise.all(results.map(count));
+  (await RawSocket.connect(urlWith(fanout.token(['*'])))).end();
+  await refusedFor('nonsense', 'invalid_token_format');
+  assert.equal((await refusal(fanout.token(['*']), { headers: { origin: 'https://elsewhere.example' } })).status, 403);
+  await assert.rejects(RawSocket.connect(`${fanout.socketUrl}/websocket?vsn=1.0.0&token=${fanout.token(['*'])}`));
+  await fanout.fetch('/healthz');
+  assert.equal((await fanout.fetch('/api/sync/heads?topic=t', { headers: { authorization: 'Bearer nonsense' } })).status, 401);
+  assert.deepEqual(await Promise.all(results.map(async (result, i) => await count(result) - (before[i] ?? 0))), [1, 2, 1]);
+});

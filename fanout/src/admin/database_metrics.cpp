@@ -46,7 +46,7 @@ void AddCounters(const Json& database, const Json& stats, Extras* extras) {
   for (const Counter& counter : kCounters) {
     extras->push_back({counter.name, counter.help, false, Number(stats, counter.member, 0)});
   }
-  extras->push_back({"write_failures_total", "Transactions that came to append their events and did not commit", false,
+  extras->push_back({"write_failures_total", "Transactions that failed while they appended their events", false,
                      Number(database, "write_failures", 0)});
   static constexpr std::pair<const char*, const char*> kResults[] = {{"written", "documents_written"},
                                                                      {"stale", "documents_stale"},

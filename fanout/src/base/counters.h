@@ -52,6 +52,13 @@ inline constexpr std::array<int64_t, 9> kBytesBounds = {256,    1024,    4096,  
 // Where a replay found what it sent: the dearest of them.
 enum class ReplaySource : uint8_t { kWindow, kPageCache, kJournal };
 
+// What a request for a WebSocket came to.
+enum class UpgradeResult : uint8_t {
+  kAccepted,
+  kUnauthorized,  // for its token or origin
+  kRefused,       // for anything else: limits, a path or version that there is not
+};
+
 // Written by the thread of one loop only.
 struct LoopCounters {
   Cell connections;        // gauge: WebSockets of the public listener
@@ -63,6 +70,7 @@ struct LoopCounters {
   Cell window_bytes;       // gauge
   Cell accepted;           // TCP connections
   Cell accept_errors;
+  Cell upgrades[3];  // of the public listener, by UpgradeResult
   Cell joins;
   Cell reconnects;  // joins that brought a cursor
   Cell subscribes;

@@ -2,16 +2,26 @@
 
 #include <dirent.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
 namespace oasync {
 namespace {
 
-int64_t CountDescriptors() {
-  DIR* directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return -1;
+constexpr char kDescriptors[] = "/proc/self/fd";
+constexpr int64_t kEveryMs = 1000;
+constexpr int64_t kTimesWhatItTakes = 100;
+
+// `limit` where none is left to look with.
+int64_t CountDescriptors(int64_t limit) {
+  struct stat about {};
+  if (stat(kDescriptors, &about) == 0 && about.st_size > 0) return about.st_size;
+  DIR* directory = opendir(kDescriptors);
+  if (directory == nullptr) return errno == EMFILE ? limit : -1;
   int64_t count = 0;
   while (const dirent* entry = readdir(directory)) count += entry->d_name[0] != '.';
   closedir(directory);
@@ -32,11 +42,26 @@ int64_t ResidentBytes() {
 
 ProcessUse ReadProcessUse() {
   ProcessUse use;
-  use.open_descriptors = CountDescriptors();
-  use.resident_bytes = ResidentBytes();
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) use.descriptor_limit = static_cast<int64_t>(limit.rlim_cur);
+  use.open_descriptors = CountDescriptors(use.descriptor_limit);
+  use.resident_bytes = ResidentBytes();
   return use;
+}
+
+void ProcessWatch::Tick() {
+  const int64_t begun = clock_.SteadyMs();
+  if (begun < next_ms_) return;
+  const ProcessUse use = ReadProcessUse();
+  const int64_t ended = clock_.SteadyMs();
+  next_ms_ = ended + std::max(kEveryMs, kTimesWhatItTakes * (ended - begun));
+  const std::lock_guard lock(mutex_);
+  use_ = use;
+}
+
+ProcessUse ProcessWatch::Read() const {
+  const std::lock_guard lock(mutex_);
+  return use_;
 }
 
 }  // namespace oasync

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -287,6 +288,14 @@ std::string RenderMetrics(const MetricsSources& sources) {
   AddValue(&by_source, Sum(sources, [](const LoopCounters& loop) -> const Cell& { return loop.journal_batches; }),
            "source", "journal");
   families.push_back(std::move(by_source));
+  static constexpr const char* kUpgradeResults[] = {"accepted", "unauthorized", "refused"};
+  MetricFamily upgrades =
+      Family("upgrades_total", "Requests for a WebSocket at the public listener", MetricType::Counter);
+  for (size_t i = 0; i < std::size(kUpgradeResults); ++i) {
+    AddValue(&upgrades, Sum(sources, [&](const LoopCounters& loop) -> const Cell& { return loop.upgrades[i]; }),
+             "result", kUpgradeResults[i]);
+  }
+  families.push_back(std::move(upgrades));
   families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials,
                               {"missing_token",
                                "invalid_token_format",

@@ -22,6 +22,8 @@ namespace oasync {
 static_assert(Frame::kHeadroom >= LWS_PRE, "a frame must leave room for the WebSocket header");
 
 namespace {
+constexpr int kHttpUnauthorized = 401;
+constexpr int kHttpForbidden = 403;
 // Writes to one socket before others are served.
 constexpr size_t kWritesAtOnce = 4;
 // How long a peer may take to answer a close frame. libwebsockets has a timer for it too, but on a libev loop that
@@ -74,6 +76,8 @@ int Socket::OnUpgrade() {
   const auto refuse = [this](const HttpAnswer& refusal) {
     LogDebug("connection.refused", "upgrade refused: {status} {answer}",
              {{"status", refusal.status}, {"answer", refusal.body}});
+    const bool is_unauthorized = refusal.status == kHttpUnauthorized || refusal.status == kHttpForbidden;
+    CountUpgrade(is_unauthorized ? UpgradeResult::kUnauthorized : UpgradeResult::kRefused);
     SendHttpAnswer(wsi_, refusal);
     return -1;  // hangs up once the answer is out
   };
@@ -86,7 +90,12 @@ int Socket::OnUpgrade() {
   if (is_admin_) return 0;  // counted by nothing but their own limit
   if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
   deflate_ = loop_.shared().config.hub.deflate.offered && IsDeflateOfferAcceptable(request.extensions);
+  CountUpgrade(UpgradeResult::kAccepted);
   return 0;
+}
+
+void Socket::CountUpgrade(UpgradeResult result) {
+  if (!is_admin_) loop_.counters().upgrades[static_cast<size_t>(result)].Add();
 }
 
 int Socket::OnUpgradeHeaders(lws_process_html_args* headers) {

@@ -75,6 +75,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   std::atomic<uint32_t>& Total();       // of the listener's sockets
   std::atomic<uint32_t>& WebSockets();  // of them
   Cell& OpenCell();                     // the same, of the loop
+  void CountUpgrade(UpgradeResult result);
   void HeardFromClient() {
     last_input_ms_ = NowMs();
     ping_sent_ = false;

@@ -1,5 +1,8 @@
 // Text, time and hand-over pieces.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <limits>
 #include <memory>
@@ -12,12 +15,32 @@
 #include "base/json_text.h"
 #include "base/mailbox.h"
 #include "base/percent.h"
+#include "base/process_use.h"
 #include "base/timing_wheel.h"
 #include "base/token_bucket.h"
 #include "base/utf8.h"
 
 namespace oasync {
 namespace {
+
+TEST(ProcessUse, CountsDescriptorsAlsoWhenNoneIsLeft) {
+  const ProcessUse before = ReadProcessUse();
+  EXPECT_GT(before.open_descriptors, 2);
+  EXPECT_GT(before.resident_bytes, 1 << 20);
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(before.descriptor_limit, static_cast<int64_t>(limit.rlim_cur));
+  const int one = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(one, 0);
+  EXPECT_EQ(ReadProcessUse().open_descriptors, before.open_descriptors + 1);
+  const rlimit none_left{static_cast<rlim_t>(before.open_descriptors + 1), limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+  while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+  }
+  const ProcessUse full = ReadProcessUse();
+  setrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_GE(full.open_descriptors, full.descriptor_limit);
+}
 
 TEST(Utf8, TakesWhatIsWellFormed) {
   EXPECT_TRUE(IsValidUtf8(""));
