@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { Cluster, Fanout, Keyring, SyncClient, root, waitFor } from '../harness/index.mjs';
+import { Cluster, Fanout, Keyring, RawSocket, SyncClient, root, waitFor } from '../harness/index.mjs';
 import { EarlierApi } from '../drill/earlier_api.mjs';
 import { blocksOf, runBlock, textOf } from '../harness/pages.mjs';
 
@@ -205,10 +205,9 @@ runbook('key-rotation', async (page) => {
 
 runbook('auth-failures', async (page) => {
   await fanout.fetch('/api/sync/heads?topic=a', { headers: { authorization: 'Bearer x' } });
-  const raw = await fetch(`${fanout.url('http')}/socket/websocket?vsn=2.0.0&token=a.b.c`, { headers: {
-    connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' } }).catch(() => undefined);
-  await raw?.text();
+  await assert.rejects(RawSocket.connect(`${fanout.socketUrl}/websocket?vsn=2.0.0&token=a.b.c`), { status: 401 });
   const of = await page();
+  assert.match(of("'^oa_sync_denials_total'"), /reason="invalid_\w+"} [1-9]/, 'the one that was refused is counted');
   assert.match(of("'^oa_sync_key_reloads_total'"), /result="ok"/);
   assert.match(of('probe.token'), /runtime\.run_summaries/, 'a good token gets in');
   assert.match(of('clock_timestamp()'), /clock/i);
