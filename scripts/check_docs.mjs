@@ -21,6 +21,7 @@ export const runners = {
   'docs/operations/failover.md': 'test/integration/operations_docs.test.mjs',
   'docs/operations/http.md': 'test/wire/http_documents.test.mjs',
   'docs/operations/installation.md': 'test/integration/operations_docs.test.mjs',
+  'docs/operations/packages.md': 'test/packages/packages.test.mjs',
   'docs/operations/policies.md': 'test/integration/page_sql.test.mjs',
   'docs/operations/retention.md': 'test/integration/page_sql.test.mjs',
   'docs/operations/sizing.md': 'test/integration/operations_docs.test.mjs',
@@ -80,7 +81,8 @@ export function inventory() {
 }
 
 /** Names that look like ours and are of the wire, of PostgreSQL, or of the pages' examples. */
-const knownNames = new Set(['sync_token_unavailable', 'sync_state', 'sync_reader', 'sync_monitor', 'oa_sync_scopes', 'oa_sync_claims_v1', 'oa_sync_websocket']);
+const knownNames = new Set(['sync_token_unavailable', 'sync_state', 'sync_reader', 'sync_monitor', 'oa_sync_scopes', 'oa_sync_claims_v1', 'oa_sync_websocket',
+  'oa_sync_4f1c']);
 const ownTopics = new Set(['oa_sync.revocations', 'oa_sync.canary', 'oa_sync.so']);
 
 /**
@@ -108,7 +110,7 @@ export function problemsOf(page, text, there) {
     if (kind === 'js' || kind === 'ts' || kind === 'tsx' || kind === 'json') continue;
     // A command goes to the end of its line, over lines that end in a backslash, or to the next one.
     const joined = code.replace(/\\\n\s*/g, ' ').replace(/(^|\s)# .*$/gm, '$1');
-    for (const [, words = ''] of joined.matchAll(/(?:^|[\s;&|(`$])oa-sync((?: +(?![|&;>#])\S+)+)/gm)) checkCommand(words.trim().split(/ +/), at(index));
+    for (const [, words = ''] of joined.matchAll(/(?:^|(?<!-u)[\s;&|(`$])oa-sync((?: +(?![|&;>#])\S+)+)/gm)) checkCommand(words.trim().split(/ +/), at(index));
     for (const [, words = ''] of joined.matchAll(/(?:^|(?<!-u)[\s;&|(/])oa-sync-fanout((?: +(?![|&;>#])\S+)*)/gm)) {
       for (const [flag] of words.matchAll(/(?<!\S)--[a-z][a-z0-9-]*/g)) {
         if (!there.fanoutFlags.has(flag)) problems.push(`${at(index)}: oa-sync-fanout has no ${flag}`);

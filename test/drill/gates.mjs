@@ -25,10 +25,13 @@ export class Scrape {
   constructor(text) {
     /** @type {Map<string, number>} */
     this.values = new Map([...text.matchAll(/^(\w+(?:\{[^}]*\})?) (\S+)$/gm)].map(([, name = '', value]) => [name, Number(value)]));
+    /** @type {Set<string>} */
+    this.names = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name = '']) => name));
   }
 
-  /** All series of a name, those only whose labels fit. @param {string} name @param {RegExp} [labels] */
+  /** All series of a name, those only whose labels fit; throws for a metric that the fan-out does not have. @param {string} name @param {RegExp} [labels] */
   sum(name, labels) {
+    if (!this.names.has(name)) throw new Error(`/metrics has no ${name}`);
     let sum = 0;
     for (const [key, value] of this.values) {
       if ((key === name || key.startsWith(`${name}{`)) && (!labels || labels.test(key))) sum += value;
@@ -41,6 +44,7 @@ export class Scrape {
    * @param {string} name @param {number} share @param {Scrape} before
    */
   quantile(name, share, before) {
+    if (!this.names.has(name)) throw new Error(`/metrics has no ${name}`);
     const buckets = [...this.values].filter(([key]) => key.startsWith(`${name}_bucket{`)).map(([key, value]) => {
       const le = /le="([^"]+)"/.exec(key)?.[1] ?? '';
       return { le: le === '+Inf' ? Infinity : Number(le), count: value - (before.values.get(key) ?? 0) };
@@ -133,7 +137,7 @@ export class Gates {
     else add('lane_mismatch', shown > 0 && compared > 0 ? differing / shown : null, '', lanes, this.blind || (shown > 0 && compared > 0 && differing / shown < (this.limits.lane_mismatch ?? 0)));
     const denied = now.scrape.sum('oa_sync_denials_total', authReasons) - before.scrape.sum('oa_sync_denials_total', authReasons);
     const joins = now.scrape.sum('oa_sync_joins_total') - before.scrape.sum('oa_sync_joins_total');
-    add('auth_failures', denied + joins === 0 ? 0 : (100 * denied) / (denied + joins), '%', `${denied} refused, ${joins} joined`);
+    add('auth_failures', denied + joins === 0 ? null : (100 * denied) / (denied + joins), '%', `${denied} refused, ${joins} joined`);
     const lag = now.scrape.quantile('oa_sync_subscriber_lag_events', 0.95, before.scrape);
     add('replay_lag_p95', lag, 'events', lag === null ? 'no subscriber was looked at' : 'oa_sync_subscriber_lag_events');
     const sorted = [...this.#inFlight].sort((a, b) => a - b);
@@ -141,9 +145,9 @@ export class Gates {
     add('stale_cursors', now.scrape.sum('oa_sync_stale_cursors_total') - before.scrape.sum('oa_sync_stale_cursors_total'), '', '');
     const transactions = now.transactions - before.transactions;
     const failures = now.failed - before.failed + (now.voids - before.voids);
-    add('write_failures', transactions === 0 ? null : (100 * failures) / (transactions + failures), '%',
+    add('write_failures', transactions + failures === 0 ? null : (100 * failures) / (transactions + failures), '%',
       `${transactions} transactions, ${now.failed - before.failed} failed, ${now.voids - before.voids} voids`);
-    if (this.rollbackSeconds !== null) add('rollback', this.rollbackSeconds, 's', 'the last rehearsal');
+    add('rollback', this.rollbackSeconds, 's', this.rollbackSeconds === null ? 'not rehearsed' : 'the last rehearsal');
     return readings;
   }
 }

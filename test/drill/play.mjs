@@ -1,6 +1,8 @@
 // Plays the cutover runbook: cohort by cohort through shadow and on, each step behind its gates; a lie of the earlier lane that
 // has to block a step; a rollback by the switch, timed; and forward again. Throws when something is not as the runbook promises.
-import { pause } from '../harness/index.mjs';
+import { execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { fanoutBinary, pause } from '../harness/index.mjs';
 import { Flags, cohortOf, readRunbook } from './cohorts.mjs';
 import { Gates, oaSync } from './gates.mjs';
 import { closedGates, isOpen } from './record.mjs';
@@ -12,20 +14,21 @@ import { System, topic, workersTopic } from './system.mjs';
  * @property {number} staff @property {number} users
  * @property {number} soakMs how long a cohort stays in each mode before its gate
  * @property {number} patienceMs how long a gate may take to open
+ * @property {number} lieMs how long a lie may go unnoticed
  * @property {string} window of the parity gate @property {number} minSamples of it
  * @property {number} pollMs how often a user asks the earlier lane @property {number} toleranceMs of lanes in shadow
  */
 
 /** @type {Record<'short' | 'full', Size>} */
 export const sizes = {
-  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 45_000, window: '6s', minSamples: 30, pollMs: 400, toleranceMs: 1500 },
-  full: { staff: 10, users: 190, soakMs: 45_000, patienceMs: 180_000, window: '60s', minSamples: 100, pollMs: 2000, toleranceMs: 5000 },
+  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 120_000, lieMs: 60_000, window: '10s', minSamples: 10, pollMs: 400, toleranceMs: 1500 },
+  full: { staff: 10, users: 190, soakMs: 45_000, patienceMs: 180_000, lieMs: 180_000, window: '60s', minSamples: 30, pollMs: 2000, toleranceMs: 5000 },
 };
 
 const lieKey = 'runtime/run_summary:drill';
 
 /** The lanes' command of the runbook. @param {string} url */
-const lanesSql = (url) => `SELECT runtime.sync_parity_set_lane('runs', topic => '${topic}', adapter => 'http', address => '${url}', samples => 100, enabled => true);
+export const lanesSql = (url) => `SELECT runtime.sync_parity_set_lane('runs', topic => '${topic}', adapter => 'http', address => '${url}', samples => 100, enabled => true);
   SELECT runtime.sync_parity_set_lane('workers', topic => '${workersTopic}', adapter => 'http', address => '${url}', samples => 100, enabled => true);
   SELECT runtime.sync_parity_set_lane('self', topic => 'runtime.*', adapter => 'self', samples => 100, enabled => true);`;
 
@@ -88,8 +91,10 @@ class Drill {
     system.addUsers(names, this.flags, size.toleranceMs);
     const count = new Map();
     for (const name of names) count.set(cohortOf(this.flags.cohorts, name), (count.get(cohortOf(this.flags.cohorts, name)) ?? 0) + 1);
+    const { rows: [server] } = await system.db.query('SHOW server_version');
+    record.fact('played with', `${execFileSync(fanoutBinary, ['--version'], { encoding: 'utf8' }).trim()}, PostgreSQL ${server.server_version}, ${cpus().length} cores for everything, users included`);
     record.fact('users', [...count].map(([cohort, n]) => `${n} ${cohort}`).join(', '));
-    record.fact('times', `${size.soakMs / 1000} s for the hours of each mode; parity gate over ${size.window}`);
+    record.fact('times', `${size.soakMs / 1000} s for the hours of each mode; the parity gate's hour is ${size.window}, and ${size.minSamples} documents of each lane are enough`);
     await system.until(() => system.users.every((user) => user.lane.shown === 'earlier'), 'every user is shown the earlier lane');
     record.note(`every lane is off and shows the earlier lane, asked every ${size.pollMs} ms`);
     // What just started may need a moment: the worker its first pass, the fan-out its slot.
@@ -196,7 +201,7 @@ class Drill {
     system.api.liesAbout = lieKey;
     record.note(`from now on the earlier lane says something else of ${lieKey}`);
     const before = new Map(members.map((user) => [user, user.mismatches.length]));
-    const until = Date.now() + this.size.patienceMs;
+    const until = Date.now() + this.size.lieMs;
     /** @type {import('./gates.mjs').Reading[]} */
     let readings;
     for (;;) {

@@ -87,6 +87,31 @@ test('the tables list every field of every message', () => {
   }
 });
 
+/** @param {string} file below fanout/src */
+const source = (file) => readFileSync(`${root}/fanout/src/${file}`, 'utf8');
+
+test('every reason for which an upgrade is refused is in the table, and none that does not exist', () => {
+  const [, section = ''] = /^## Connecting\n([^]*?)^## /m.exec(page) ?? [];
+  const rows = [...section.matchAll(/^\| (\d{3}) \| `(\w+)` \| (.*) \|$/gm)];
+  const told = rows.flatMap(([, status = '', code = '', reasons = '']) => [...reasons.matchAll(/`(\w+)`/g)].map(([, reason]) => `${status} ${code} ${reason}`));
+  const upgrade = source('net/upgrade.cpp');
+  const [, faults = ''] = /TokenFaultName\(TokenFault \w+\) \{([^]*?)^\}/m.exec(source('auth/token.cpp')) ?? [];
+  const there = [
+    ...[...upgrade.matchAll(/refuse\((\d+), "(\w+)", "(\w+)"\)/g)].map(([, status, code, reason]) => `${status} ${code} ${reason}`),
+    ...[...upgrade.matchAll(/too_many\("(\w+)"\)/g)].map(([, reason]) => `503 unavailable ${reason}`),
+    ...[...source('net/socket_http.cpp').matchAll(/refuse\("(too_many_connections_of_\w+)"\)/g)].map(([, reason]) => `429 too_many_connections ${reason}`),
+    ...[...faults.matchAll(/"(?!none")(\w+)"/g)].map(([, reason]) => `401 unauthorized ${reason}`)];
+  assert.ok(there.length > 20, there.join(', '));
+  assert.deepEqual([...new Set(told)].sort(), [...new Set(there)].sort());
+});
+
+test('the close codes are those of the server', () => {
+  const [, section = ''] = /^\| closed with \| why \|\n([^]*?)\n\n/m.exec(page) ?? [];
+  const told = [...section.matchAll(/\b(1\d{3})\b/g)].map(([code]) => Number(code));
+  const there = [...source('hub/session.h').matchAll(/kClose\w+ = (\d+);/g)].map(([, code]) => Number(code));
+  assert.deepEqual(told, [...there, 1002].sort(), '1002 is given by the WebSocket layer');
+});
+
 test('the error codes are those of the enum', () => {
   assert.deepEqual(table('Error codes'), SyncErrorCodeSchema.values.filter((value) => value.number > 0)
     .map((value) => [value.number, value.name.replace('SYNC_ERROR_CODE_', '').toLowerCase()]));
