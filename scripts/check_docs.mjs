@@ -21,6 +21,7 @@ export const runners = {
   'docs/operations/failover.md': 'test/integration/operations_docs.test.mjs',
   'docs/operations/http.md': 'test/wire/http_documents.test.mjs',
   'docs/operations/installation.md': 'test/integration/operations_docs.test.mjs',
+  'docs/operations/packages.md': 'test/packages/packages.test.mjs',
   'docs/operations/policies.md': 'test/integration/page_sql.test.mjs',
   'docs/operations/retention.md': 'test/integration/page_sql.test.mjs',
   'docs/operations/sizing.md': 'test/integration/operations_docs.test.mjs',
