@@ -104,6 +104,14 @@ $(PROTO_ES): proto/buf.gen.yaml proto/buf.yaml $(wildcard proto/openagents/sync/
 	cd proto && ../node_modules/.bin/buf generate
 	@touch $@
 
+.PHONY: deb-deps
+deb-deps:
+	@scripts/deps.sh deb
+
+.PHONY: deb
+deb: deb-deps console ## Debian packages of the working tree: dist/*.deb (DEB_PG_MAJORS=15, DEB_REVISION=1)
+	@VERSION=$(VERSION) JOBS=$(JOBS) scripts/deb.sh
+
 ##@ Testing
 .PHONY: check-pgtap
 check-pgtap: ## the extension's tests, in a private cluster
@@ -143,6 +151,10 @@ check-integration: $(PROTO_ES) ## the oracle: parallel writers, crashes, every e
 .PHONY: check-chaos
 check-chaos: fanout $(PROTO_ES) ## faults between hosts in network namespaces, a promoted standby, a rolling restart; takes root or sudo
 	timeout 1800 node --test --test-reporter=spec --test-concurrency=1 $(sort $(wildcard test/chaos/*.test.mjs))
+
+.PHONY: check-deb
+check-deb: deb ## the packages in a clean Debian that boots: installation, docs/operations/packages.md, upgrade, removal; takes root or sudo
+	$(SUDO) env "PATH=$$PATH" timeout 1800 node --test --test-reporter=spec test/packages/packages.test.mjs
 
 # One tree for both: clang, whose fuzzing engine wants its own sanitizers.
 .PHONY: asan-build

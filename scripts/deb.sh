@@ -19,6 +19,7 @@ git rev-parse -q --verify HEAD >/dev/null || { echo "deb: the tree has to be a g
 
 majors=()
 for config in /usr/lib/postgresql/*/bin/pg_config; do
+  [ -x "$config" ] || continue
   major=$(basename "${config%/bin/pg_config}")
   if [ "$major" -ge 15 ] && [ -f "$("$config" --pgxs)" ]; then majors+=("$major"); fi
 done
@@ -30,10 +31,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES PG_CONFIG DESTDIR PREFIX CCACHE_B
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH LC_ALL=C.UTF-8
 
-work=$(mktemp -d -t oa-sync-deb.XXXXXX)
+# Always the same place: compilers' caches look at it.
+work=$top/build/deb
+rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 tree=$work/oa-sync
-mkdir "$tree"
+mkdir -p "$tree"
 # Everything that git has or would take, as it is in the working tree; what was built stays out.
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
   [ ! -f "$file" ] || printf '%s\0' "$file"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing take: Debian 12 packages and the npm packages of package-lock.json.
-# Does nothing, quickly, when everything is there. `deps.sh bench` adds what only the benches compare with.
+# Does nothing, quickly, when everything is there. `deps.sh bench` adds what only the benches compare with,
+# `deps.sh deb` what making the Debian packages takes, and a clean system to try them in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,7 @@ packages=(
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
 [ "${1:-}" != bench ] || packages+=(postgresql-15-pgq3 nginx-light libnginx-mod-nchan nats-server util-linux)
+[ "${1:-}" != deb ] || packages+=(debhelper dpkg-dev libwebsockets-evlib-ev lintian debootstrap systemd-container util-linux)
 
 missing=()
 for package in "${packages[@]}"; do

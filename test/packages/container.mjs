@@ -1,7 +1,12 @@
 // A system booted by systemd-nspawn, in namespaces of its own and without a network but its loopback: what a unit says is
 // what systemd does. Everything of it ends with stop(), or with this process.
+//
+// What is run in it installs packages and deletes files, as root, so it must never run anywhere else. The container's root
+// has a file with a random name; before each command the entered process is looked at from here (its namespaces, its root),
+// and the shell that runs the command first looks for that file, by an absolute path. Without it: exit 99, and nothing ran.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { atExit } from '../harness/cleanup.mjs';
 import { Hopeless, waitFor } from '../harness/wait.mjs';
 
@@ -31,6 +36,10 @@ function removeGroup(dir) {
   }
 }
 
+const namespaces = ['mnt', 'pid', 'net', 'uts', 'ipc'];
+/** What a shell in the container does first. $1: the marker, $2: the directory, $3: the command. */
+export const guard = '[ -f "$1" ] || { echo "not in the container: nothing was run" >&2; exit 99; }; cd "$2"; exec bash -euo pipefail -c "$3"';
+
 export class Container {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
@@ -43,6 +52,7 @@ export class Container {
     this.root = root;
     this.name = `oasyncdeb${process.pid}`;
     this.log = `${root}.console`;
+    this.marker = `/.container-${randomUUID()}`;
     this.forget = atExit(() => {
       if (this.running) this.#kill('SIGKILL');
       this.#tidy();
@@ -54,6 +64,8 @@ export class Container {
   }
 
   async boot() {
+    writeFileSync(`${this.root}${this.marker}`, '');
+    if (existsSync(this.marker)) throw new Error(`${this.root} is this machine's root`);
     // Where systemd runs this machine it gives the container a control group; elsewhere we do, so that nothing is left.
     const managed = existsSync('/run/systemd/system');
     if (!managed) {
@@ -63,7 +75,7 @@ export class Container {
     }
     const enter = this.#groups.map((dir) => `echo $$ > ${dir}/cgroup.procs; `).join('');
     const log = openSync(this.log, 'w');
-    this.#process = spawn('sh', ['-c', `${enter} exec systemd-nspawn --quiet --boot --directory="$0" --machine="$1" \
+    this.#process = spawn('sh', ['-c', `${enter} exec setpriv --pdeathsig TERM systemd-nspawn --quiet --boot --directory="$0" --machine="$1" \
       --register=no ${managed ? '' : '--keep-unit'} --private-network --resolv-conf=off --timezone=off --link-journal=no`, this.root, this.name], {
       stdio: ['ignore', log, log], env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } });
     closeSync(log);
@@ -71,11 +83,13 @@ export class Container {
       if (!this.running) throw new Hopeless(`systemd-nspawn ended; it said:\n${readFileSync(this.log, 'utf8')}`);
       return this.#findLeader();
     }, { what: 'the container has a first process', timeoutMs: 60_000 });
-    await waitFor(() => /running|degraded/.test(this.try('systemctl is-system-running').stdout), { everyMs: 200, timeoutMs: 120_000,
-      what: () => `the container is up; its console:\n${readFileSync(this.log, 'utf8')}` });
+    await waitFor(() => {
+      if (!this.running) throw new Hopeless(`the container ended; its console:\n${readFileSync(this.log, 'utf8')}`);
+      return /running|degraded/.test(this.try('systemctl is-system-running').stdout);
+    }, { everyMs: 200, timeoutMs: 240_000, what: () => `the container is up; its console:\n${readFileSync(this.log, 'utf8')}` });
   }
 
-  /** The process that is 1 in the container. */
+  /** The process that is 1 in the container: systemd itself, not the half-made container that is to become it. */
   #findLeader() {
     const map = children();
     const open = [this.#process?.pid ?? 0];
@@ -83,8 +97,8 @@ export class Container {
       open.push(...(map.get(pid) ?? []));
       try {
         const ids = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.split(/\s+/) ?? [];
-        const started = /systemd|init/.test(readFileSync(`/proc/${pid}/comm`, 'utf8'));
-        if (ids.length === 2 && ids[1] === '1' && started) return (this.#leader = pid);
+        const isFirst = ids.length > 1 && ids.at(-1) === '1' && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'systemd';
+        if (isFirst && this.#whyNotInside(pid) === '') return (this.#leader = pid);
       } catch {
         // It has ended.
       }
@@ -92,13 +106,26 @@ export class Container {
     return 0;
   }
 
+  /** Why a process is not one of the container; '' if it is. @param {number} pid */
+  #whyNotInside(pid) {
+    const shared = namespaces.filter((name) => readlinkSync(`/proc/${pid}/ns/${name}`) === readlinkSync(`/proc/self/ns/${name}`));
+    if (shared.length > 0) return `its namespaces are ours: ${shared}`;
+    const [its, container] = [statSync(`/proc/${pid}/root/`), statSync(this.root)];
+    if (its.dev !== container.dev || its.ino !== container.ino) return `its root is not ${this.root}`;
+    return existsSync(`/proc/${pid}/root${this.marker}`) ? '' : `its root has no ${this.marker}`;
+  }
+
   /** Runs a shell command in the container, whatever comes out. @param {string} command @param {{cwd?: string, timeoutMs?: number}} [options] */
-  try(command, { cwd = '/root', timeoutMs = 180_000 } = {}) {
+  try(command, { cwd = '/root', timeoutMs = 300_000 } = {}) {
     if (!this.running || this.#leader === 0) throw new Error('the container does not run');
-    return spawnSync('nsenter', [`--target=${this.#leader}`, '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--',
-      '/usr/bin/env', '-i', 'HOME=/root', 'USER=root', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8',
-      'DEBIAN_FRONTEND=noninteractive', 'bash', '-euo', 'pipefail', '-c', `[ -d /srv/debian ] || exit 99; cd ${cwd}; ${command}`], {
-      encoding: 'utf8', timeout: timeoutMs, maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'pipe'] });
+    const why = this.#whyNotInside(this.#leader);
+    if (why !== '') throw new Hopeless(`process ${this.#leader} is not the container's: ${why}`);
+    const done = spawnSync('nsenter', [`--target=${this.#leader}`, '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wdns=/', '--',
+      'bash', '-euc', guard, 'guard', this.marker, cwd, command], {
+      encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'pipe'],
+      env: { HOME: '/root', USER: 'root', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' } });
+    if (done.status === 99) throw new Hopeless(`nsenter did not come into the container: ${done.stderr}`);
+    return done;
   }
 
   /** Runs a shell command in the container; its output. @param {string} command @param {{cwd?: string, timeoutMs?: number}} [options] */

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 
 namespace oasync {
 namespace {
@@ -70,6 +71,25 @@ TEST(ServiceManager, IsNotToldWhatItDoesNotListenTo) {
   EXPECT_EQ(listener.Next(), "");
   manager.Ready("a\nREADY=0");
   EXPECT_EQ(listener.Next(), "READY=1\nSTATUS=a READY=0");
+}
+
+// The kernel takes a few datagrams for one who does not read, and no more.
+TEST(ServiceManager, IsWaitedForOnlyToSayThatItIsReady) {
+  const std::string name = "@" + NameOf("busy");
+  const Listener listener(name);
+  ASSERT_TRUE(listener.bound());
+  const ServiceManager manager(name, true);
+  for (int i = 0; i < 2000; ++i) manager.Alive();
+  std::thread ready([&manager] { manager.Ready("listening"); });
+  std::string last;
+  while (last != "READY=1\nSTATUS=listening") {
+    if (const std::string next = listener.Next(); !next.empty()) {
+      last = next;
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  ready.join();
 }
 
 TEST(ServiceManager, MayBeAbsentOrGone) {
