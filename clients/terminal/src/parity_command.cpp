@@ -147,10 +147,10 @@ int64_t Auditor::Seed() const {
 
 Trouble Auditor::Choose(std::vector<ParityLane>* lanes) {
   if (!database_.connected()) {
-    if (const Trouble trouble = database_.Connect(); trouble.exit_code != kExitOk) return trouble;
+    if (Trouble trouble = database_.Connect(); trouble.exit_code != kExitOk) return trouble;
   }
   std::vector<ParityLane> all;
-  if (const Trouble trouble = database_.Read(&all); trouble.exit_code != kExitOk) return trouble;
+  if (Trouble trouble = database_.Read(&all); trouble.exit_code != kExitOk) return trouble;
   std::string unknown;
   *lanes = SelectLanes(std::move(all), options_.lanes, /*only_enabled=*/true, &unknown);
   if (!unknown.empty()) return {kExitUsage, "--lane: there is no lane " + unknown};
@@ -193,7 +193,7 @@ ParityReport Auditor::AuditLane(const ParityLane& lane, const WireProbe* wire) {
 
 Trouble Auditor::Pass(std::vector<Done>* done) {
   std::vector<ParityLane> lanes;
-  if (const Trouble trouble = Choose(&lanes); trouble.exit_code != kExitOk) return trouble;
+  if (Trouble trouble = Choose(&lanes); trouble.exit_code != kExitOk) return trouble;
   std::optional<WireProbe> wire;
   if (options_.probes_wire) {
     ServerOptions server = options_.server;
@@ -353,9 +353,9 @@ void PrintStatus(const ParityLane& lane, const std::string& window, Output* outp
 // The lanes that are named, or all; those that are enabled only, for the gate.
 Trouble ReadLanes(const ParityOptions& options, bool only_enabled, std::vector<ParityLane>* lanes) {
   ParityDatabase database(options);
-  if (const Trouble trouble = database.Connect(); trouble.exit_code != kExitOk) return trouble;
+  if (Trouble trouble = database.Connect(); trouble.exit_code != kExitOk) return trouble;
   std::vector<ParityLane> all;
-  if (const Trouble trouble = database.Read(&all); trouble.exit_code != kExitOk) return trouble;
+  if (Trouble trouble = database.Read(&all); trouble.exit_code != kExitOk) return trouble;
   std::string unknown;
   *lanes = SelectLanes(std::move(all), options.lanes, only_enabled, &unknown);
   if (!unknown.empty()) return {kExitUsage, "--lane: there is no lane " + unknown};
