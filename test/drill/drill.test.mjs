@@ -30,7 +30,7 @@ oa_sync_lag_bucket{le="25"} ${low}\noa_sync_lag_bucket{le="250"} ${high}\noa_syn
   assert.throws(() => before.sum('oa_sync_lags'), /no oa_sync_lags/);
 });
 
-test('gates without data are closed, and each closes at what it is there for', { timeout: 300_000 }, async () => {
+test('gates without data are closed, and each closes at what it is there for', { timeout: 900_000 }, async () => {
   const system = await System.start({ pollMs: 400 });
   try {
     await system.stopWriting();
@@ -68,7 +68,7 @@ test('gates without data are closed, and each closes at what it is there for', {
   }
 });
 
-test('the runbook is played: a lie blocks, a rollback is quick, nothing is lost', { timeout: 300_000 }, async () => {
+test('the runbook is played: a lie blocks, a rollback is quick, nothing is lost', { timeout: 900_000 }, async () => {
   const record = new Record(false);
   /** @type {unknown} */
   let failure;
@@ -82,7 +82,7 @@ test('the runbook is played: a lie blocks, a rollback is quick, nothing is lost'
   if (failure !== undefined) throw failure;
 });
 
-test('with gates that see no mismatch the drill fails', { timeout: 300_000 }, async () => {
+test('with gates that see no mismatch the drill fails', { timeout: 900_000 }, async () => {
   const record = new Record(false);
   await assert.rejects(play(record, { ...sizes.short, lieMs: 5000, soakMs: 500 }, { blind: true }), /a gate that should block is open/);
   assert.match(record.report('x'), /FAILED/);

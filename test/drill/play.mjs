@@ -21,7 +21,7 @@ import { System, topic, workersTopic } from './system.mjs';
 
 /** @type {Record<'short' | 'full', Size>} */
 export const sizes = {
-  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 120_000, lieMs: 60_000, window: '10s', minSamples: 10, pollMs: 400, toleranceMs: 1500 },
+  short: { staff: 3, users: 40, soakMs: 1500, patienceMs: 120_000, lieMs: 60_000, window: '10s', minSamples: 6, pollMs: 400, toleranceMs: 3000 },
   full: { staff: 10, users: 190, soakMs: 45_000, patienceMs: 180_000, lieMs: 180_000, window: '60s', minSamples: 30, pollMs: 2000, toleranceMs: 5000 },
 };
 
@@ -206,7 +206,8 @@ class Drill {
     let readings;
     for (;;) {
       readings = await this.gates.read();
-      const closed = readings.filter(({ open }) => !open).map(({ gate }) => gate);
+      // Closed by what differs: a gate may also be closed for want of samples.
+      const closed = readings.filter(({ open, value, limit }) => !open && value !== null && value >= limit).map(({ gate }) => gate);
       if (closed.includes('parity') && closed.includes('lane_mismatch')) break;
       if (Date.now() > until) {
         record.gates(`entry gate of ${cohort}`, readings);
@@ -218,11 +219,11 @@ class Drill {
     const { rows } = await system.db.query(`SELECT reason, count(*)::int AS n FROM runtime.sync_parity_results WHERE lane = 'runs' AND doc_key = $1 GROUP BY 1`, [lieKey]);
     record.note(`sync_parity_results: ${rows.map((row) => `${row.n} times ${row.reason}`).join(', ')}`);
     if (!rows.some((row) => row.reason === 'summary_hash_mismatch')) throw new Error('the auditor does not name the document and the reason');
-    const others = await system.db.query(`SELECT doc_key, reason, detail FROM runtime.sync_parity_results WHERE doc_key <> $1`, [lieKey]);
+    const others = await system.db.query(`SELECT doc_key, reason, detail FROM runtime.sync_parity_results WHERE doc_key <> $1 AND reason <> 'lag_drift'`, [lieKey]);
     if (others.rows.length > 0) throw new Error(`documents that nobody lied about differ: ${JSON.stringify(others.rows.slice(0, 3))}`);
-    const told = members.filter((user) => user.mismatches.slice(before.get(user) ?? 0).some(({ docKey, reason }) => docKey === lieKey && reason === 'hash'));
-    record.note(`${told.length} of ${members.length} lanes in shadow report it themselves`);
-    if (told.length === 0) throw new Error('no lane in shadow reports the mismatch');
+    const told = () => members.filter((user) => user.mismatches.slice(before.get(user) ?? 0).some(({ docKey, reason }) => docKey === lieKey && reason === 'hash'));
+    await system.until(() => told().length > 0, 'a lane in shadow reports the mismatch');
+    record.note(`${told().length} of ${members.length} lanes in shadow report it themselves`);
     record.decision(`${cohort} is not turned on`);
     if (members.some((user) => user.lane.mode !== 'shadow' || user.lane.shown !== 'earlier')) throw new Error('somebody was turned on past a closed gate');
     system.api.liesAbout = undefined;
