@@ -76,7 +76,7 @@ export function makeSystem(root, debs) {
   writeFileSync(`${repository}/Packages`, index);
   for (const file of readdirSync(`${root}/etc/apt/sources.list.d`)) rmSync(`${root}/etc/apt/sources.list.d/${file}`);
   writeFileSync(`${root}/etc/apt/sources.list`, 'deb [trusted=yes] file:/srv/debian ./\n');
-  writeFileSync(`${root}/etc/apt/apt.conf.d/90test`, 'APT::Install-Recommends "false";\nDPkg::Options { "--force-confdef"; "--force-confold"; };\n');
+  writeFileSync(`${root}/etc/apt/apt.conf.d/90test`, 'APT::Install-Recommends "false";\nDPkg::Options { "--force-confdef"; "--force-confold"; "--force-unsafe-io"; };\n');
   run('chroot', [root, 'apt-get', '-q', 'update']);
   // By sudo: whoever called it can remove it (make clean).
   if (process.env.SUDO_UID) run('chown', ['-R', `${process.env.SUDO_UID}:${process.env.SUDO_GID}`, cacheDir]);

@@ -268,7 +268,7 @@ test('packages.md, the upgrade: a client goes on, settings stay, the extension g
   system.run(`install -m 640 -g oa-sync /etc/oa-sync/fanout.conf /etc/oa-sync/fanout-third.conf
     printf 'listen = "127.0.0.1:4420"\\nadmin-listen = "127.0.0.1:4421"\\n' >> /etc/oa-sync/fanout-third.conf
     systemctl start oa-sync-fanout@third`);
-  system.run(`systemd-run --quiet --unit=follower --property=StandardOutput=file:/root/follower.json -- \
+  system.run(`systemd-run --quiet --unit=follower --property=StandardOutput=file:/root/follower.json --property=StandardError=journal -- \
     oa-sync tail --keyring /etc/oa-sync/keyring.json --json --since beginning shop:7:orders`);
   const followed = () => system.run('cat /root/follower.json').split('\n').filter(Boolean).map((line) => JSON.parse(line).watermark);
   await waitFor(() => followed().length === 1, { everyMs: 200, timeoutMs: 60_000, what: 'the client has the first event' });
