@@ -46,7 +46,7 @@ demo: deps all install $(PROTO_ES) ## watch ordinary writes arrive in a stock ph
 check: deps all install $(PROTO_ES) ## build, install and run every test
 	@mkdir -p build; nice $(MAKE) --no-print-directory asan-build >build/asan-build.log 2>&1 & build=$$!; \
 	  trap 'kill $$build 2>/dev/null || true' EXIT; \
-	  $(MAKE) --no-print-directory check-pgtap check-unit check-terminal check-sdk check-wire check-browser check-integration; \
+	  $(MAKE) --no-print-directory check-pgtap check-unit check-terminal check-sdk check-wire check-browser check-integration check-chaos check-drill; \
 	  echo "waiting for the sanitizer build, begun beside the tests"; \
 	  wait $$build || { cat build/asan-build.log; exit 1; }
 	@$(MAKE) --no-print-directory check-asan check-fuzz
