@@ -16,7 +16,7 @@ class ServiceManager {
   // Takes NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment. To be called before the first thread.
   static ServiceManager FromEnvironment();
 
-  // Connections are accepted. `status` is one line for who looks. Waits some seconds for a service manager that is busy.
+  // Connections are accepted. `status` is one line for who looks. Waits for a busy service manager, some seconds.
   void Ready(std::string_view status) const;
   // All is well: to be repeated in less than the time that the service manager has set.
   void Alive() const;
@@ -24,7 +24,8 @@ class ServiceManager {
   void Stopping(int64_t within_ms) const;
 
  private:
-  // Waits `patience_s` at most; 0: not at all. What does not go out is lost: the service manager's own time-outs are for that.
+  // Waits `patience_s` at most; 0: not at all. What does not go out is lost: the service manager's own time-outs are
+  // for that.
   void Send(const std::string& state, int patience_s) const;
 
   std::string socket_;
