@@ -16,8 +16,7 @@ class ServiceManager {
   // Takes NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment. To be called before the first thread.
   static ServiceManager FromEnvironment();
 
-  // Connections are accepted. `status` is one line for who looks. Waits some seconds for a service manager that is
-  // busy.
+  // Connections are accepted. `status` is one line for who looks. Waits for a busy service manager, some seconds.
   void Ready(std::string_view status) const;
   // All is well: to be repeated in less than the time that the service manager has set.
   void Alive() const;
