@@ -27,7 +27,6 @@ namespace {
 
 constexpr char kUndefinedFunction[] = "42883";
 constexpr char kUndefinedTable[] = "42P01";
-constexpr char kUndefinedObject[] = "42704";
 // A statement of an audit reads documents of a sample, never a whole table.
 constexpr char kSettings[] = "SELECT set_config('statement_timeout', '30s', false)";
 // How long a subscriber may wait for an event that is in the journal.
@@ -106,8 +105,7 @@ std::string ServerOf(const ParityLane& lane) {
 class Auditor {
  public:
   Auditor(const CommonOptions& common, const ParityOptions& options)
-      : common_(common),
-        options_(options),
+      : options_(options),
         database_(options),
         log_(options.log_format == "json", common.quiet),
         output_(STDOUT_FILENO) {}
@@ -128,7 +126,6 @@ class Auditor {
   void Print(const std::vector<Done>& done);
   bool Flush();
 
-  const CommonOptions& common_;
   const ParityOptions& options_;
   ParityDatabase database_;
   const ParityLog log_;
