@@ -66,12 +66,18 @@ void LookForNeed() {
   SPI_finish();
 }
 
+bool present_is_held = false;  // by a partition of its own, when partitions were maintained last
+
 void MaintainPartitions() {
-  const char* sql = psprintf(
-      "SELECT %s()", quote_qualified_identifier(get_namespace_name(GetJournal()->schema), "sync_maintain_partitions"));
+  const char* schema = get_namespace_name(GetJournal()->schema);
+  const char* make = psprintf("SELECT %s()", quote_qualified_identifier(schema, "sync_maintain_partitions"));
+  const char* look = psprintf("SELECT FROM %s WHERE lower <= clock_timestamp() AND upper > clock_timestamp()",
+                              quote_qualified_identifier(schema, "sync_journal_partitions"));
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
-  if (SPI_execute(sql, false, 0) != SPI_OK_SELECT) elog(ERROR, "could not make partitions");
+  if (SPI_execute(make, false, 0) != SPI_OK_SELECT) elog(ERROR, "could not make partitions");
+  if (SPI_execute(look, false, 1) != SPI_OK_SELECT) elog(ERROR, "could not look at the partitions");
+  present_is_held = SPI_processed > 0;
   PopActiveSnapshot();
   SPI_finish();
 }
@@ -148,8 +154,8 @@ void Work() {
     }
     if (!needs_partitions && epoch_is_open) RunInTransaction("look for need of partitions", LookForNeed);
     if (needs_partitions && IsDue(&maintained, kMaintenanceMs) &&
-        !RunInTransaction("maintain partitions", MaintainPartitions)) {
-      // Most likely it gave way to a command that held a lock: again soon.
+        !(RunInTransaction("maintain partitions", MaintainPartitions) && present_is_held)) {
+      // Most likely it gave way to who held a lock: again soon.
       maintained = TimestampTzPlusMilliseconds(maintained, kMaintenanceRetryMs - kMaintenanceMs);
     }
     if (IsDue(&persisted, checkpoint_interval_s * 1000)) PersistHeads();

@@ -44,6 +44,7 @@ DECLARE
   name text;
   made integer := 0;
   attempts integer := 0;  -- to lock the default partition
+  patience text := current_setting('lock_timeout');
 BEGIN
   -- Tables that were dropped without sync_unpublish(): a new table must not come upon their publication by its number.
   DELETE FROM @extschema@.sync_publications p WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation);
@@ -73,13 +74,21 @@ BEGIN
     END IF;
     SELECT least(date_bin(step, edge, 'epoch') + step, min(b.lower)) INTO upper
       FROM @extschema@.sync_journal_partitions b WHERE b.lower > edge;
-    -- Attaching locks the default partition exclusively and looks through what is in it. Readers and writers of it are
-    -- not made to queue behind a wait for that: when somebody has it open for longer, the next call makes the partition.
+    -- Attaching locks the default partition exclusively and looks through what is in it. Readers of it are not made to
+    -- queue behind a wait for that: when somebody has it open for longer, a later call makes the partition. But as long as
+    -- nothing holds the present, writers hold the default partition in turns and it is never free by chance: then, once in
+    -- a call, they queue for 100 ms at most.
     BEGIN
-      LOCK TABLE ONLY @extschema@.sync_stream_events_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+      IF attempts < 20 THEN
+        LOCK TABLE ONLY @extschema@.sync_stream_events_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+      ELSE
+        PERFORM set_config('lock_timeout', '100ms', true);
+        LOCK TABLE ONLY @extschema@.sync_stream_events_default IN ACCESS EXCLUSIVE MODE;
+        PERFORM set_config('lock_timeout', patience, true);
+      END IF;
     EXCEPTION WHEN lock_not_available THEN
       attempts := attempts + 1;
-      EXIT WHEN attempts >= 20;
+      EXIT WHEN attempts > 20 OR (attempts = 20 AND ahead >= 0);
       PERFORM pg_sleep(0.01);
       CONTINUE;
     END;
@@ -97,4 +106,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_maintain_partitions() IS
-  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Waits for nobody who reads the default partition: what it could not attach is left for a later call. Returns how many were made.';
+  'Makes the partitions of the present and of the time ahead (oa_sync.partition_interval, oa_sync.partitions_ahead). Called by the worker every minute. Waits for nobody who reads the default partition, and 100 ms at most for who writes to it: what it could not attach is left for a later call, by the worker within two seconds when nothing holds the present. Returns how many were made.';

@@ -33,6 +33,8 @@ cluster.psql(database, `CREATE SCHEMA app;
   SELECT runtime.sync_grant_reader('sync_reader');`);
 const standby = await cluster.backup({ standby: true });
 cleanups.push(() => standby.destroy());
+// The worker makes the journal's partitions when it has seen the first publication.
+await waitFor(() => cluster.psql(database, `SELECT count(*) FROM runtime.sync_journal_partitions WHERE lower <= now() AND upper > now()`).trim() === '1', { what: 'the journal has its partitions' });
 /** The connection string of operators and fan-outs: whichever of the two takes writes. */
 const both = `host=${cluster.socketDir},${standby.socketDir} port=5432 user=postgres dbname=${database} target_session_attrs=read-write connect_timeout=5`;
 const keyring = new Keyring();
