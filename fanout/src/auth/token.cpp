@@ -118,29 +118,31 @@ TokenFault CheckClaims(const Json& claims, const TokenPolicy& policy, int64_t no
   return TokenFault::kNone;
 }
 
+// By TokenFault.
+constexpr const char* kFaultNames[] = {
+    "none",
+    "missing_token",
+    "invalid_token_format",
+    "invalid_token_encoding",
+    "invalid_header",
+    "unsupported_alg",
+    "missing_kid",
+    "unknown_kid",
+    "invalid_signature",
+    "invalid_claims",
+    "token_expired",
+    "token_not_yet_valid",
+    "claim_mismatch",
+    "missing_jti",
+    "token_too_old",
+    "token_revoked",
+};
+
 }  // namespace
 
-const char* TokenFaultName(TokenFault fault) {
-  static constexpr const char* kNames[] = {
-      "none",
-      "missing_token",
-      "invalid_token_format",
-      "invalid_token_encoding",
-      "invalid_header",
-      "unsupported_alg",
-      "missing_kid",
-      "unknown_kid",
-      "invalid_signature",
-      "invalid_claims",
-      "token_expired",
-      "token_not_yet_valid",
-      "claim_mismatch",
-      "missing_jti",
-      "token_too_old",
-      "token_revoked",
-  };
-  return kNames[static_cast<size_t>(fault)];
-}
+const char* TokenFaultName(TokenFault fault) { return kFaultNames[static_cast<size_t>(fault)]; }
+
+std::span<const char* const> TokenFaultNames() { return std::span(kFaultNames).subspan(1); }
 
 TokenResult TokenVerifier::Verify(std::string_view token, int64_t now_unix_s) const {
   const auto refuse = [](TokenFault fault) { return TokenResult{fault, nullptr}; };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,8 @@ enum class TokenFault : uint8_t {
   kTokenRevoked,
 };
 const char* TokenFaultName(TokenFault fault);
+// All of them but that of kNone.
+std::span<const char* const> TokenFaultNames();
 
 // What a token has to be like.
 struct TokenPolicy {

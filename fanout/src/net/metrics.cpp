@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <initializer_list>
 #include <iterator>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
+
+#include "auth/token.h"
 
 namespace oasync {
 namespace {
@@ -90,10 +93,20 @@ double Sum(const MetricsSources& sources, Read read) {
   return static_cast<double>(sum);
 }
 
+// Refusals that are not a token's fault.
+constexpr const char* kDenials[] = {"revocations_unknown",
+                                    "origin_not_allowed",
+                                    "too_many_connections",
+                                    "too_many_handshakes",
+                                    "too_many_connections_of_address",
+                                    "too_many_connections_of_subject",
+                                    "memory_pressure",
+                                    "forbidden_topic"};
+
 // Of the labels `known` there is a sample from the start: the rate of a counter that comes into being at its first
 // event would not have that event.
 MetricFamily Labelled(const char* name, const char* help, const char* label, const LabelledCounter& counter,
-                      std::initializer_list<const char*> known) {
+                      const std::vector<const char*>& known) {
   MetricFamily family = Family(name, help, MetricType::Counter);
   auto values = counter.Read();
   for (const char* value : known) values.try_emplace(value, 0);
@@ -296,30 +309,11 @@ std::string RenderMetrics(const MetricsSources& sources) {
              "result", kUpgradeResults[i]);
   }
   families.push_back(std::move(upgrades));
-  families.push_back(Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials,
-                              {"missing_token",
-                               "invalid_token_format",
-                               "invalid_token_encoding",
-                               "invalid_header",
-                               "unsupported_alg",
-                               "missing_kid",
-                               "unknown_kid",
-                               "invalid_signature",
-                               "invalid_claims",
-                               "token_expired",
-                               "token_not_yet_valid",
-                               "claim_mismatch",
-                               "missing_jti",
-                               "token_too_old",
-                               "token_revoked",
-                               "revocations_unknown",
-                               "origin_not_allowed",
-                               "too_many_connections",
-                               "too_many_handshakes",
-                               "too_many_connections_of_address",
-                               "too_many_connections_of_subject",
-                               "memory_pressure",
-                               "forbidden_topic"}));
+  const std::span<const char* const> faults = TokenFaultNames();
+  std::vector<const char*> denials(faults.begin(), faults.end());
+  denials.insert(denials.end(), std::begin(kDenials), std::end(kDenials));
+  families.push_back(
+      Labelled("denials_total", "Refused connections and requests", "reason", sources.shared.denials, denials));
   families.push_back(
       Labelled("stale_cursors_total", "Cursors answered with stale_cursor", "reason", sources.shared.stale,
                {"retention_floor_breach", "replay_budget_exceeded", "cursor_ahead_of_head", "epoch_diverged"}));
