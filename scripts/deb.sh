@@ -68,6 +68,8 @@ oa-sync ($version) bookworm; urgency=medium
 CHANGES
 rm -f ./*.in license
 cd ..
+# dpkg-deb only makes later dates the commit's; a file that was checked out before the commit would keep its own.
+find . -print0 | xargs -0 touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
 
 # debhelper gives builds a home directory of their own; the cache is not in there. The tree's place makes no difference.
 if command -v ccache >/dev/null; then

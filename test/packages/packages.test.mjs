@@ -117,13 +117,17 @@ test('the packages have their version, no word of lintian against them, and the 
     assert.match(field('Depends'), /libc6/);
   }
   run('lintian', ['--allow-root', '--fail-on', 'error,warning', '--suppress-tags', 'initial-upload-closes-no-bugs', ...names.map(fileOf)]);
-  const contents = names.map((name) => run('dpkg-deb', ['--contents', fileOf(name)])).join('');
+  const contents = names.map((name) => run('env', ['TZ=UTC', 'dpkg-deb', '--contents', fileOf(name)])).join('');
   for (const file of ['/usr/lib/postgresql/15/lib/oa_sync.so', '/usr/share/postgresql/15/extension/oa_sync.control', '/usr/bin/oa-sync-fanout',
     '/usr/bin/oa-sync', '/usr/share/oa-sync/console/index.html', '/lib/systemd/system/oa-sync-fanout.service', '/lib/systemd/system/oa-sync-fanout@.service',
     '/lib/systemd/system/oa-sync-parity.service', '/usr/share/man/man1/oa-sync.1.gz', '/usr/share/bash-completion/completions/oa-sync',
     '/etc/oa-sync/fanout.conf']) {
     assert.ok(contents.includes(` .${file}\n`), `${file} is in a package`);
   }
+  // Also that of a file which is older than the commit.
+  const changed = run('bash', ['-c', 'dpkg-deb --fsys-tarfile "$0" | tar -xO ./usr/share/doc/oa-sync-fanout/changelog.Debian.gz | zcat | sed -n "s/^ -- .*>  //p"', fileOf('oa-sync-fanout')]);
+  const [date, time = ''] = new Date(changed).toISOString().split('T');
+  assert.deepEqual([...new Set(contents.match(/\d{4}-\d\d-\d\d \d\d:\d\d/g))], [`${date} ${time.slice(0, 5)}`], 'files have one date, the commit\'s');
 });
 
 test('fanout.conf names settings that exist, with their defaults', () => {
