@@ -95,7 +95,7 @@ test('every reason for which an upgrade is refused is in the table, and none tha
   const rows = [...section.matchAll(/^\| (\d{3}) \| `(\w+)` \| (.*) \|$/gm)];
   const told = rows.flatMap(([, status = '', code = '', reasons = '']) => [...reasons.matchAll(/`(\w+)`/g)].map(([, reason]) => `${status} ${code} ${reason}`));
   const upgrade = source('net/upgrade.cpp');
-  const [, faults = ''] = /TokenFaultName\(TokenFault \w+\) \{([^]*?)^\}/m.exec(source('auth/token.cpp')) ?? [];
+  const [, faults = ''] = /kFaultNames\[\] = \{([^]*?)^\}/m.exec(source('auth/token.cpp')) ?? [];
   const there = [
     ...[...upgrade.matchAll(/refuse\((\d+), "(\w+)", "(\w+)"\)/g)].map(([, status, code, reason]) => `${status} ${code} ${reason}`),
     ...[...upgrade.matchAll(/too_many\("(\w+)"\)/g)].map(([, reason]) => `503 unavailable ${reason}`),
