@@ -4,32 +4,36 @@
 # Fails when one breaks a promise, leaks or crashes; its input is then left in build/fuzz and repeats it:
 #   build/fanout-asan/test/fuzz/NAME_fuzz build/fuzz/NAME-crash-…
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 seconds=${1:-10}
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-total=0
-failed=()
-count=0
-for seeds in fanout/test/fuzz/corpus/*/; do
-  name=$(basename "$seeds")
-  found=build/fuzz/corpus-$name
-  log=build/fuzz/$name.log
+
+fuzz() {
+  local name=$1 found=build/fuzz/corpus-$1 log=build/fuzz/$1.log
   mkdir -p "$found"
-  count=$((count + 1))
   if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
-      -artifact_prefix="build/fuzz/$name-" "$found" "$seeds" >"$log" 2>&1; then
-    runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
-    total=$((total + ${runs:-0}))
-    echo "fuzz: $name ok, ${runs:-0} runs"
+      -artifact_prefix="build/fuzz/$name-" "$found" "fanout/test/fuzz/corpus/$name/" >"$log" 2>&1; then
+    echo "fuzz: $name ok, $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") runs"
   else
-    echo "fuzz: $name FAILED"
-    grep -E 'broken promise|ERROR|SUMMARY|runtime error|Test unit written' "$log" | head -n 10
-    failed+=("$name")
+    # One write, so that another's lines do not come in between.
+    echo "fuzz: $name FAILED
+$(grep -E 'broken promise|ERROR|SUMMARY|runtime error|Test unit written' "$log" | head -n 10)"
+    return 1
   fi
+}
+export -f fuzz
+export seconds
+
+names=$(cd fanout/test/fuzz/corpus && ls)
+[ -n "$names" ] || { echo "fuzz: no fuzzers"; exit 1; }
+# Each has one thread.
+xargs -P "$(nproc)" -I{} bash -c 'fuzz {}' <<<"$names"
+failed=$?
+count=$(wc -l <<<"$names")
+total=0
+for name in $names; do
+  runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "build/fuzz/$name.log")
+  total=$((total + ${runs:-0}))
 done
-if [ "$count" -eq 0 ]; then
-  echo "fuzz: no fuzzers"
-  exit 1
-fi
-echo "fuzz: $count fuzzers, $total runs, ${#failed[@]} failed"
-[ ${#failed[@]} -eq 0 ]
+echo "fuzz: $count fuzzers, $total runs$([ "$failed" -eq 0 ] || echo ', some FAILED')"
+[ "$failed" -eq 0 ]

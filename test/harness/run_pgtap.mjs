@@ -18,13 +18,11 @@ try {
 for last; do :; done
 exec psql -d "test_$(basename "$last" .sql)" "$@"
 `, { mode: 0o755 });
-  for (const file of files) {
-    const database = `test_${basename(file, '.sql')}`;
-    cluster.psql('postgres', `CREATE DATABASE "${database}";`);
-    cluster.psql(database, 'CREATE EXTENSION pgtap;');
-  }
+  cluster.psql('postgres', 'CREATE DATABASE with_pgtap;');
+  cluster.psql('with_pgtap', 'CREATE EXTENSION pgtap;');
+  for (const file of files) cluster.psql('postgres', `CREATE DATABASE "test_${basename(file, '.sql')}" TEMPLATE with_pgtap;`);
   mkdirSync(`${root}/build`, { recursive: true });
-  const child = spawn('pg_prove', ['--psql-bin', psql, '-h', cluster.socketDir, '-p', '5432', '-U', cluster.superuser, ...files],
+  const child = spawn('pg_prove', ['--timer', '--psql-bin', psql, '-h', cluster.socketDir, '-p', '5432', '-U', cluster.superuser, ...files],
     { stdio: 'inherit', cwd: root });
   atExit(() => child.kill());
   const code = await new Promise((resolve) => child.on('exit', resolve));
