@@ -111,7 +111,8 @@ export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCou
     await client.end();
     const transactions = [setup, ...workload.transactions];
     const problems = checkDatabase(evidence, transactions, faults.crashes);
-    // Those who come late get everything from the floor.
+    // Those who come late get everything from the floor. A fan-out that has just been started has to have its database.
+    for (const fanout of fanouts) await fanout.ready({ timeoutMs: 60_000 });
     for (const [n, fanout] of fanouts.entries()) await subscribe(`${'AB'[n]}/late`, fanout, n === 0 ? 'json' : 'proto');
     say('draining');
     for (const subscriber of subscribers) {
