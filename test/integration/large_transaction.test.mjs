@@ -46,6 +46,13 @@ test('the append of a large transaction', { timeout: 400_000 }, async () => {
     .map(([, name = '', bytes]) => ({ name, kb: Number(bytes) / 1024 }));
   const logged = () => contexts().filter(({ name }) => name === 'oa_sync event log').length;
 
+  /** How far it is where it is stopped: further than at the obstacle before. @param {number} appended */
+  const stoppedBehind = (appended) => waitFor(async () => {
+    const waits = (await watch.query('SELECT FROM pg_locks WHERE NOT granted AND pid = $1', [pid])).rowCount;
+    const now = waits ? await progress() : undefined;
+    return now && now.events_appended > appended ? now : undefined;
+  }, { ...patient, what: 'it is stopped' });
+
   await large.query('BEGIN');
   const write = (/** @type {number} */ first, /** @type {number} */ last) =>
     large.query(`INSERT INTO items SELECT 'large', i, repeat('x', 40) FROM generate_series($1::int, $2::int) i`, [first, last]);
@@ -59,15 +66,9 @@ test('the append of a large transaction', { timeout: 400_000 }, async () => {
   for (const watermark of stops) obstacles.push(await inTheWay(watermark));
   let ended = false;
   const commit = large.query('COMMIT').then(() => (ended = true));
-  /** @type {number} */
-  let before = 0;
+  let before = -1;
   for (const [n, { watermark, step }] of obstacles.entries()) {
-    const row = await waitFor(async () => {
-      const waits = (await watch.query('SELECT FROM pg_locks WHERE NOT granted AND pid = $1', [pid])).rowCount;
-      const now = waits ? await progress() : undefined;
-      // What it waits for may still be the obstacle before this one.
-      return now && (now.events_appended > before || n === 0) ? now : undefined;
-    }, { ...patient, what: `it is stopped at ${watermark}` });
+    const row = await stoppedBehind(before);
     assert.equal(row.phase, 'append');
     assert.equal(row.events_total, rows);
     // It says so with every batch.

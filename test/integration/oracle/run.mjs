@@ -80,7 +80,10 @@ export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCou
   const subscribe = async (/** @type {string} */ name, /** @type {Fanout} */ fanout, /** @type {'json' | 'proto'} */ encoding) => {
     const subscriber = new Subscriber(name, fanout, encoding);
     subscribers.push(subscriber);
-    await subscriber.connect();
+    // A join that is refused is repeated by phoenix itself.
+    subscriber.connect().catch(() => {});
+    await waitFor(() => subscriber.client.joinReplies.length > 0, { timeoutMs: 60_000, what: () =>
+      `${name} is attached; it was refused ${JSON.stringify(subscriber.client.joinErrors)}` });
   };
   try {
     const setup = await setUp(cluster);
