@@ -9,8 +9,11 @@ const named = process.argv.slice(2);
 const files = named.length > 0 ? named
   : readdirSync(`${root}/test/pgtap`).filter((name) => name.endsWith('.sql')).sort().map((name) => `${root}/test/pgtap/${name}`);
 
-// fsync is off: a database for each file is many files, and no test here crashes the server.
-const cluster = await Cluster.create({ settings: { max_prepared_transactions: 10, max_worker_processes: 200, 'oa_sync.max_databases': 200, fsync: 'off' } });
+// fsync is off: a database for each file is many files, and no test here crashes the server. No autovacuum: it comes when it
+// likes, holds locks that retention and partitions give way to, and counts in statistics. In a deadlock it is the worker that
+// gives way, after half a second; a machine that stands still for longer must not make it the test's statement.
+const cluster = await Cluster.create({ settings: { max_prepared_transactions: 10, max_worker_processes: 200, 'oa_sync.max_databases': 200, fsync: 'off',
+  autovacuum: 'off', deadlock_timeout: '1min' } });
 try {
   // A psql for pg_prove that finds the file's own database.
   const psql = `${cluster.dir}/psql-per-file`;

@@ -23,7 +23,7 @@ test('what was delivered survives kill -9, what did not survive was not delivere
     await waitFor(async () => {
       await writer.query('INSERT INTO app.items (topic, id, body) VALUES ($1, $2, $3)', [topic, ++id, `round ${round}`]);
       return Math.max(...clients.map((client) => client.applied)) >= before + 5;
-    }, { everyMs: 1, what: 'some events arrive' });
+    }, { timeoutMs: 60_000, everyMs: 1, what: 'some events arrive' });
     for (let i = 0; i < 20; i++) {
       await writer.query('INSERT INTO app.items (topic, id, body) VALUES ($1, $2, $3)', [topic, ++id, `round ${round}`]);
     }

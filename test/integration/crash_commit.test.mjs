@@ -90,7 +90,7 @@ for (const [name, victim] of /** @type {const} */ ([['a backend in COMMIT', 'wri
     await stand.insert(topic, 1, { first: 100 });
     await client.reach(topic, 1);
     const { writers } = await holdCommits(topic, 4);
-    const [worker] = await stand.query(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync worker'`);
+    const [worker] = await stand.query(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync worker' AND datname = current_database()`);
     process.kill(victim === 'writer' ? writers[0]?.pid : worker.pid, 'SIGKILL');
     for (const { done } of writers) assert.notEqual(await done, 'committed');
     // None of the four was in the journal: the next is 2 again, and nobody has ever seen another 2.

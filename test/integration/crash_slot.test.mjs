@@ -20,9 +20,9 @@ for (const [name, commit] of /** @type {const} */ ([['commits', true], ['rolls b
     const [before] = await stand.query(walsender);
     await stand.query('SELECT pg_terminate_backend($1)', [before.pid]);
     await waitFor(async () => (await stand.query(walsender)).some(({ pid }) => pid !== before.pid),
-      { what: 'a walsender tries again' });
+      { timeoutMs: 60_000, what: 'a walsender tries again' });
     for (let i = 0; i < 5; i++) await stand.insert(topic, 10, { first: 11 + 10 * i });
-    for (const client of clients) await client.reach(topic, 60);
+    for (const client of clients) await client.reach(topic, 60, 60_000);
     assert.equal((await stand.query(liveSlot)).length, 0, 'the slot still waits for the open transaction');
     // Events on both sides of the change back.
     const before61 = stand.insert(topic, 10, { first: 61 });
@@ -32,7 +32,7 @@ for (const [name, commit] of /** @type {const} */ ([['commits', true], ['rolls b
       const [row] = await stand.query('SELECT coalesce(max(id), 0) AS id FROM app.items WHERE topic = $1 AND id < 1000', [topic]);
       await stand.insert(topic, 1, { first: row.id + 1 });
       return (await stand.query(liveSlot)).length > 0;
-    }, { what: 'the tail is logical again' });
+    }, { timeoutMs: 90_000, what: 'the tail is logical again' });
     const journal = await stand.journal(topic);
     const last = journal.length;
     assert.deepEqual(journal.map((e) => e.watermark), range(1, last));

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Cluster, waitFor } from '../harness/index.mjs';
+import { holdLauncher } from './launcher.mjs';
 
 const cluster = await Cluster.create();
 after(() => cluster.destroy());
@@ -14,8 +15,7 @@ const queues = `SELECT FROM pg_locks WHERE relation = 'runtime.sync_stream_event
 
 test('writers who hold the default partition in turns let it be locked', async () => {
   const admin = await cluster.connect('postgres');
-  const { rows: [launcher] } = await admin.query(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher'`);
-  process.kill(launcher.pid, 'SIGSTOP');  // the worker is not to be first
+  const letGo = await holdLauncher(admin);  // the worker is not to be first
   await cluster.createDatabase('busy');
   const [a, b, owner] = await Promise.all([cluster.connect('busy'), cluster.connect('busy'), cluster.connect('busy')]);
   let isOver = false;
@@ -35,12 +35,13 @@ test('writers who hold the default partition in turns let it be locked', async (
   };
   const writing = write();
   try {
-    await waitFor(async () => (await owner.query('SELECT runtime.sync_maintain_partitions() AS made')).rows[0].made > 0);
+    await waitFor(async () => (await owner.query('SELECT runtime.sync_maintain_partitions() AS made')).rows[0].made > 0,
+      { timeoutMs: 60_000, what: 'partitions are made' });
     assert.equal((await owner.query(held)).rowCount, 1);
     assert.equal((await owner.query('SHOW lock_timeout')).rows[0].lock_timeout, '0', 'the session\'s settings stay');
   } finally {
     isOver = true;
-    process.kill(launcher.pid, 'SIGCONT');
+    letGo();
     await writing;
   }
   await Promise.all([admin, a, b, owner].map((client) => client.end()));
@@ -52,7 +53,7 @@ test('behind a reader the worker gives up, and comes again soon', async () => {
   await reader.query(`BEGIN; ${lock('ACCESS SHARE')}`);
   await owner.query(`SELECT runtime.sync_emit('t', 'k', 1, '{}')`);
   // Seen twice with a moment in which it did not queue between: it gave up once, and tried again.
-  await waitFor(async () => (await owner.query(queues)).rowCount === 1, { everyMs: 5, what: 'the worker queues' });
+  await waitFor(async () => (await owner.query(queues)).rowCount === 1, { timeoutMs: 60_000, everyMs: 5, what: 'the worker queues' });
   await waitFor(async () => (await owner.query(queues)).rowCount === 0, { everyMs: 5, what: 'it has given up' });
   assert.equal((await owner.query(held)).rowCount, 0);
   await reader.query('COMMIT');

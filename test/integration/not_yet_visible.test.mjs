@@ -11,6 +11,22 @@ const other = await stand.startFanout();
 await other.ready();
 const topic = 'visible.t';
 
+await stand.query('CREATE TABLE public.probes (n int)');
+/** Connections whose commits wait. @type {import('pg').Client[]} */
+const probes = [];
+
+/** Commits once more; whether that waits for a standby. */
+async function commitWaits() {
+  const client = await cluster.connect(stand.database);
+  probes.push(client);
+  let answered = false;
+  client.query('INSERT INTO public.probes VALUES (1)').finally(() => (answered = true)).catch(() => {});
+  const { processID: pid } = /** @type {any} */ (client);
+  await waitFor(async () => answered || (await stand.query(`SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'`, [pid])).length > 0,
+    { timeoutMs: 60_000, what: 'a commit is answered or waits' });
+  return !answered;
+}
+
 /** @param {string} names of synchronous standbys */
 async function waitForStandby(names) {
   cluster.configure({ synchronous_standby_names: names });
@@ -20,7 +36,9 @@ async function waitForStandby(names) {
     const { rows: [row] } = await client.query('SHOW synchronous_standby_names');
     await client.end();
     return row.synchronous_standby_names === names;
-  }, { what: 'the setting is in force' });
+  }, { timeoutMs: 60_000, what: 'the setting is in force' });
+  // Commits hear of it by the checkpointer, which reads its settings when it comes to it.
+  if (names !== '') await waitFor(commitWaits, { timeoutMs: 60_000, what: 'commits wait for the standby' });
 }
 
 test('a cursor at a commit that is not yet visible is good at every fan-out', async () => {
@@ -39,7 +57,7 @@ test('a cursor at a commit that is not yet visible is good at every fan-out', as
   await second.connect();
   await stand.fanout.kill9();
   await stand.fanout.launch();
-  await waitFor(() => first.opened === 2 && first.joinReplies.length === 2, { what: 'the first client is back' });
+  await waitFor(() => first.opened >= 2 && first.joinReplies.length >= 2, { timeoutMs: 60_000, what: 'the first client is back' });
   await waitForStandby('');
   await commit;
   await stand.insert(topic, 5, { first: 3 });
@@ -51,5 +69,5 @@ test('a cursor at a commit that is not yet visible is good at every fan-out', as
   }
   assert.deepEqual(first.watermarks(topic), [1, 2, 3, 4, 5, 6, 7]);
   assert.deepEqual(second.watermarks(topic), [3, 4, 5, 6, 7]);
-  await writer.end();
+  await Promise.all([writer, ...probes].map((client) => client.end()));
 });

@@ -135,7 +135,9 @@ test('a rebuild whose backend is killed goes on where it stopped, while writers 
   process.kill(pid, 'SIGKILL');
   assert.equal(await ended, 'killed');
   await holder.end().catch(() => {});
-  await waitFor(async () => (await query('SELECT 1')).length === 1, { what: 'the server is back' });
+  // Not the server that has not noticed yet.
+  await waitFor(async () => cluster.logTail(2000).includes('all server processes terminated; reinitializing') && (await query('SELECT 1')).length === 1,
+    { timeoutMs: 60_000, what: 'the server is back' });
   const crashed = await progress();
   assert.equal(crashed.pid, null);
   assert.equal(crashed.rows_done, 1900);

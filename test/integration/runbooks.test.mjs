@@ -150,7 +150,8 @@ runbook('slot-or-wal-growth', async (page) => {
 
 runbook('worker-not-running', async (page) => {
   // The launcher stands still and the worker is ended: nobody starts it anew.
-  const launcher = Number(ask(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher'`));
+  const launcher = Number(await waitFor(() => ask(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher' AND state = 'idle' AND wait_event = 'Extension'`),
+    { timeoutMs: 60_000, what: 'the launcher is between two looks' }));
   process.kill(launcher, 'SIGSTOP');
   try {
     ask(`SELECT pg_terminate_backend(worker_pid, 10000) FROM runtime.sync_stats`);

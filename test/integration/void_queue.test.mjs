@@ -54,7 +54,7 @@ test('a queue that overflows while it is worked on', async () => {
   const { rows } = await waitFor(async () => {
     const result = await admin.query('SELECT watermark, op FROM runtime.sync_stream_events WHERE topic = $1', [topic]);
     return result.rowCount === total ? result : undefined;
-  }, { timeoutMs: 20_000, what: `${topic} is dense to ${total}` });
+  }, { timeoutMs: 60_000, what: `${topic} is dense to ${total}` });
   assert.equal(rows.filter((row) => row.op === 'void').length, overflowing + 1);
   await Promise.all([admin, blocker, ...writers.map(({ client }) => client)].map((client) => client.end().catch(() => {})));
 });

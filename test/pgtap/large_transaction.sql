@@ -44,7 +44,8 @@ SELECT is(t.events('large', 100002), ARRAY['100003 upsert 1 100003 {"body":"firs
 SELECT runtime.sync_publish('app.docs', topic => 'many:{id}', doc_key => '{id}', payload => 'id') \g /dev/null
 UPDATE app.docs SET body = 'many' WHERE id > 154000;
 SELECT is((SELECT (count(*), count(DISTINCT topic), max(watermark))::text FROM runtime.sync_stream_events WHERE topic LIKE 'many:%'), '(5002,5002,1)', 'five thousand topics in one transaction');
-SELECT is((SELECT count(*) FROM pg_ls_tmpdir()), 0::bigint, 'no temporary file stays');
+-- Of this session: workers of other databases, which persist the heads of many topics, sort in files too.
+SELECT is((SELECT count(*) FROM pg_ls_tmpdir() WHERE name LIKE 'pgsql\_tmp' || pg_backend_pid() || '.%'), 0::bigint, 'no temporary file stays');
 -- More topics than shared memory has places for.
 SELECT is(t.failure('DELETE FROM app.docs'), '53400', 'more topics in one transaction than there are places is an error');
 SELECT is((SELECT count(*) FROM app.docs), 100002::bigint, 'that takes the rows back');

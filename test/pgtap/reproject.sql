@@ -76,7 +76,7 @@ INSERT INTO app.run_events VALUES ('r9', 1001, 'k');
 SELECT dblink_send_query('run', format('CALL runtime.sync_reproject(%s, 100000)', :id)) \g /dev/null
 SELECT ok(t.wait_for('SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = ''Lock'' AND query LIKE ''CALL%'''), 'the rebuild waits for a writer');
 SELECT ok((SELECT pid IS NOT NULL FROM runtime.sync_progress_reproject), 'its progress is to be seen');
-SELECT lives_ok($$SET lock_timeout = '5s'; INSERT INTO app.run_events VALUES ('r4', 1002, 'k')$$, 'and holds nobody up meanwhile');
+SELECT lives_ok($$SET lock_timeout = '30s'; INSERT INTO app.run_events VALUES ('r4', 1002, 'k')$$, 'and holds nobody up meanwhile');
 RESET lock_timeout;
 SELECT throws_ok(format('CALL runtime.sync_reproject(%s)', :id), '55006', NULL, 'one rebuild at a time');
 SELECT dblink_exec('w', 'COMMIT') \g /dev/null

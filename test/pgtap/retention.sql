@@ -5,13 +5,6 @@ ALTER SYSTEM SET oa_sync.retention_interval = 0;  -- only when it is asked for
 SELECT pg_reload_conf() \g /dev/null
 SELECT ok(t.wait_for('SELECT worker_pid IS NOT NULL AND recovered FROM runtime.sync_stats'), 'the worker runs');
 
--- The partition of the present begins with the hour, so that the past is free.
-ALTER SYSTEM SET oa_sync.partition_interval = 1;
-SELECT pg_reload_conf() \g /dev/null
-SELECT t.wait_for($$SELECT t.ask('SHOW oa_sync.partition_interval') = '1'$$) \g /dev/null
-SELECT format('DROP TABLE %s', partition) FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL \gexec
-SELECT runtime.sync_maintain_partitions() \g /dev/null
-
 -- A partition of the past, [from, to) ago.
 CREATE FUNCTION t.partition(name text, "from" interval, "to" interval) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -20,6 +13,9 @@ BEGIN
   EXECUTE format('ALTER TABLE runtime.sync_stream_events ATTACH PARTITION runtime.%I FOR VALUES FROM (%L) TO (%L)',
                  name, now() - "from", now() - "to");
 END $$;
+-- The partition of the present began just now, so that the past is free, and outlives this file: an hour or a day that ends
+-- meanwhile would leave one that is empty, and retention one more to drop.
+SELECT t.partition('present', '1 minute', '-2 days') \g /dev/null
 -- Appends events; those that are written first are made as old as it says.
 CREATE FUNCTION t.emit(topic text, events int) RETURNS void LANGUAGE sql AS $$
   SELECT t.run(format('DO $x$ BEGIN PERFORM runtime.sync_emit(%L, ''k'', i, ''1'') FROM generate_series(1, %s) i; END $x$', topic, events)) $$;
@@ -158,7 +154,7 @@ SELECT throws_ok($$SELECT * FROM runtime.sync_replay('keep:1', 4)$$, '55000', NU
 SELECT is((SELECT count(*) FROM runtime.sync_replay('keep:1', 5)), 0::bigint, 'new ones are not');
 SELECT is(t.retain(), '0 0 0', 'an empty one is left alone');
 -- While it is the partition of the present it is not touched.
-SELECT format('DROP TABLE %s', partition) FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL \gexec
+CALL t.keep_only_default();
 SELECT t.emit('present', 3), t.age('present', 3, '30 hours') \g /dev/null
 SELECT is(t.retain(), '0 10000 0', 'not while it may be that of the present; of very many topics whose partitions are gone, a cycle looks at some');
 CREATE FUNCTION t.cycles() RETURNS int LANGUAGE plpgsql AS $$
@@ -174,12 +170,11 @@ SELECT cmp_ok(t.cycles(), '<', 30, 'the next ones go on');
 SELECT is(ARRAY[t.state('present'), t.in_default()::text, (SELECT count(*)::text FROM runtime.sync_topic_sequences WHERE topic LIKE 'filler:%' AND floor <> 1)], '{3 3 1,3,0}', 'until every floor is true');
 
 -- A payload that is stored out of line does not need its partition once it was read.
-SELECT runtime.sync_maintain_partitions() \g /dev/null
+SELECT dblink_disconnect('keeper'), t.make_partitions() \g /dev/null
 SELECT t.run($x$DO $y$ BEGIN PERFORM runtime.sync_emit('toast', 'k', 1, to_json((SELECT string_agg(md5(i::text), '') FROM generate_series(1, 3000) i))); END $y$ $x$) \g /dev/null
 CREATE TABLE t.kept AS SELECT length(payload::text) FROM runtime.sync_replay('toast', 0);
 SELECT is((SELECT length FROM t.kept), 96002, 'a large payload is served whole');
 SELECT is(has_function_privilege('public', 'runtime.sync_retain()', 'EXECUTE'), false, 'sync_retain is not for everybody');
-ALTER SYSTEM RESET oa_sync.partition_interval;
 ALTER SYSTEM RESET oa_sync.retention_interval;
 SELECT pg_reload_conf() \g /dev/null
 SELECT * FROM finish();

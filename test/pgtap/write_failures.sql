@@ -4,6 +4,8 @@ SELECT plan(10);
 CREATE TABLE app.docs (id int PRIMARY KEY, CHECK (id > 0));
 SELECT runtime.sync_publish('app.docs', topic => 'docs', doc_key => 'd:{id}') \g /dev/null
 CREATE FUNCTION t.failures() RETURNS bigint LANGUAGE sql AS $$ SELECT (runtime.sync_overview()->>'write_failures')::bigint $$;
+-- The same key is refused within one partition: all of this is to be in the same one.
+SELECT t.make_partitions() \g /dev/null
 SELECT is(t.failures(), 0::bigint, 'none at first');
 INSERT INTO app.docs VALUES (1);
 SELECT throws_ok('INSERT INTO app.docs VALUES (-1)', '23514', NULL, 'a statement that fails');

@@ -106,8 +106,11 @@ export class Follower {
     this.#running = this.#live();
   }
 
+  /** A join that is refused, because a server is not there for a moment, is repeated by phoenix itself. */
   async connect() {
-    await this.client.connect();
+    this.client.connect().catch(() => {});
+    await waitFor(() => this.client.joinReplies.length > 0, { timeoutMs: 120_000, what: () =>
+      `${this.name} is attached; it was refused ${JSON.stringify(this.client.joinErrors)}` });
   }
 
   async #live() {

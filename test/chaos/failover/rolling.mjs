@@ -100,7 +100,7 @@ export async function runRolling({ clients, say }) {
       new Follower(`client ${n + 1}`, /** @type {Fanout} */ (fanouts[0]), n % 2 ? 'proto' : 'json', { url }));
     for (const follower of followers) {
       cleanups.push(() => follower.close());
-      await waitFor(() => follower.connect().then(() => true), { timeoutMs: 60_000, what: `${follower.name} is attached` });
+      await follower.connect();
     }
     const writers = new Writers([network.address('primary')], 4, 10);
     cleanups.push(() => writers.stop());

@@ -35,14 +35,20 @@ export class Intruder {
   async #visit() {
     const fanout = this.random.pick(this.stand.fanouts);
     const socket = await RawSocket.connect(`${fanout.socketUrl}/websocket?vsn=2.0.0&token=${fanout.token(['*'])}`);
-    try {
+    // What is asked of a server that is gone is not waited for.
+    const gone = new Promise((resolve) => socket.ws.once('close', resolve));
+    const talk = (async () => {
       await socket.join();
       for (const [event, payload] of attempts) {
         const answer = await socket.ask('sync:v1', String(event), payload);
         if (answer.status === 'error') this.refused++;
         else this.problems.push(`${event} ${JSON.stringify(payload)} was answered ${JSON.stringify(answer)}`);
       }
+    })();
+    try {
+      await Promise.race([talk, gone]);
     } finally {
+      talk.catch(() => {});
       socket.end();
     }
   }

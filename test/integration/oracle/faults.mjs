@@ -162,7 +162,7 @@ export class Faults {
     } catch {
       return;
     }
-    await waitFor(() => !childrenOf(this.cluster.pid).includes(pid), { what: `process ${pid} is gone` });
+    await waitFor(() => !childrenOf(this.cluster.pid).includes(pid), { timeoutMs: 60_000, what: `process ${pid} is gone` });
     await this.afterCrash();
     // Until here writers may have ended something that the crash took back.
     this.crashes.push(Date.now());
@@ -200,6 +200,8 @@ export class Faults {
   async crash(end) {
     this.crashes.push(Date.now());
     await end();
+    // Answers that came before it are read now: who noted a commit later than this had it from a server that is there.
+    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
     this.crashes.push(Date.now());
     await this.cluster.start();
   }

@@ -80,7 +80,10 @@ export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCou
   const subscribe = async (/** @type {string} */ name, /** @type {Fanout} */ fanout, /** @type {'json' | 'proto'} */ encoding) => {
     const subscriber = new Subscriber(name, fanout, encoding);
     subscribers.push(subscriber);
-    await subscriber.connect();
+    // A join that is refused is repeated by phoenix itself.
+    subscriber.connect().catch(() => {});
+    await waitFor(() => subscriber.client.joinReplies.length > 0, { timeoutMs: 60_000, what: () =>
+      `${name} is attached; it was refused ${JSON.stringify(subscriber.client.joinErrors)}` });
   };
   try {
     const setup = await setUp(cluster);
@@ -111,7 +114,8 @@ export async function runOracle({ seed, seconds, writers = 8, fanouts: fanoutCou
     await client.end();
     const transactions = [setup, ...workload.transactions];
     const problems = checkDatabase(evidence, transactions, faults.crashes);
-    // Those who come late get everything from the floor.
+    // Those who come late get everything from the floor. A fan-out that has just been started has to have its database.
+    for (const fanout of fanouts) await fanout.ready({ timeoutMs: 60_000 });
     for (const [n, fanout] of fanouts.entries()) await subscribe(`${'AB'[n]}/late`, fanout, n === 0 ? 'json' : 'proto');
     say('draining');
     for (const subscriber of subscribers) {

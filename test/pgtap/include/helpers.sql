@@ -84,3 +84,28 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- Makes the journal's partitions, all of them: a call gives way to who has the default partition open, the worker for one.
+CREATE FUNCTION t.make_partitions() RETURNS boolean LANGUAGE sql AS $$
+  SELECT t.wait_for('SELECT runtime.sync_maintain_partitions() = 0 AND (SELECT count(*) > current_setting(''oa_sync.partitions_ahead'')::int
+    FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL)')
+$$;
+
+-- Drops the journal's partitions, all but the default one, and has the connection `keeper` hold the lock that making one takes:
+-- the worker makes none until `keeper` ends its transaction. Appending takes no such lock.
+CREATE PROCEDURE t.keep_only_default() LANGUAGE plpgsql AS $$
+DECLARE
+  names text;
+BEGIN
+  PERFORM public.dblink_connect('keeper', t.conn());
+  LOOP
+    SELECT string_agg(partition::text, ', ') INTO names FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL;
+    IF names IS NOT NULL THEN EXECUTE 'DROP TABLE ' || names; END IF;
+    COMMIT;
+    PERFORM public.dblink_exec('keeper', 'BEGIN; LOCK TABLE runtime.sync_stream_events IN SHARE UPDATE EXCLUSIVE MODE');
+    EXIT WHEN NOT EXISTS (SELECT FROM runtime.sync_journal_partitions WHERE lower IS NOT NULL);
+    -- The worker was quicker.
+    PERFORM public.dblink_exec('keeper', 'ROLLBACK');
+  END LOOP;
+END
+$$;

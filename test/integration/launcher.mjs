@@ -1,0 +1,13 @@
+// The launcher, held: no database gets a worker until it is let go.
+import { waitFor } from '../harness/index.mjs';
+
+/**
+ * Stops the launcher between two looks, when it is there and holds nothing that others need; returns what lets it go on.
+ * @param {import('pg').Client} client
+ */
+export async function holdLauncher(client) {
+  const pid = await waitFor(async () => (await client.query(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher'
+    AND state = 'idle' AND wait_event = 'Extension'`)).rows[0]?.pid, { timeoutMs: 60_000, what: 'the launcher is idle' });
+  process.kill(pid, 'SIGSTOP');
+  return () => process.kill(pid, 'SIGCONT');
+}
