@@ -91,6 +91,8 @@ void TakeRanges() {
 }
 
 void ForgetRanges() {
+  // Counted before nothing is pending any more: who waits for that reads the whole count.
+  pg_atomic_fetch_add_u64(&MyDatabaseState()->voids_filled, taken_filled);
   LWLockAcquire(shared->voids_lock, LW_EXCLUSIVE);
   for (int t = 0; t < taken_count; ++t) {
     for (int i = 0; i < shared->void_count; ++i) {
@@ -102,7 +104,6 @@ void ForgetRanges() {
     }
   }
   LWLockRelease(shared->voids_lock);
-  pg_atomic_fetch_add_u64(&MyDatabaseState()->voids_filled, taken_filled);
 }
 
 void FillTakenRanges() {
