@@ -2,11 +2,10 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { atExit, fanoutBinary, sanitized, waitFor, within } from '../harness/index.mjs';
+import { atExit, fanoutBinary, patienceMs, waitFor, within } from '../harness/index.mjs';
 
 /** Beside the fan-out, so that a sanitizer's build is tested with its own. */
 export const binary = process.env.OA_SYNC_BIN ?? `${dirname(fanoutBinary)}/oa-sync`;
-const timeoutMs = sanitized ? 60_000 : 20_000;
 
 /** How the program ended. @typedef {{code: number | null, signal: string | null, stdout: string, stderr: string}} Ended */
 
@@ -59,18 +58,18 @@ export class Run {
 
   /** Waits until so many lines were printed. @param {number} count */
   async printed(count) {
-    await waitFor(() => this.lines.length >= count, { timeoutMs, what: () => `${count} lines of ${this.#state}` });
+    await waitFor(() => this.lines.length >= count, { what: () => `${count} lines of ${this.#state}` });
   }
 
   /** Waits until stderr has the text. @param {string | RegExp} text */
   async said(text) {
     await waitFor(() => (typeof text === 'string' ? this.stderr.includes(text) : text.test(this.stderr)),
-      { timeoutMs, what: () => `stderr has ${text}; ${this.#state}` });
+      { what: () => `stderr has ${text}; ${this.#state}` });
   }
 
   /** Waits for the end. @returns {Promise<Ended>} */
   async end() {
-    return await within(this.ended, timeoutMs, `the end of ${this.#state}`);
+    return await within(this.ended, patienceMs, `the end of ${this.#state}`);
   }
 
   /** Sends a signal and waits for the end. @param {NodeJS.Signals} signal */

@@ -30,9 +30,9 @@ test('a slow reader in the middle of its replay, and current ones beside it', as
   for (const client of live) await client.connect();
   // Reads a little of the 40 MB, then nothing more.
   const slow = await stand.raw();
+  slow.ws.on('message', () => slow.frames.filter((frame) => frame[3] === 'sync:update_batch').length === 1 && slow.ws.pause());
   await slow.join({ topics: [topic], resume_after: { [topic]: 0 } });
   await waitFor(() => slow.frames.some((frame) => frame[3] === 'sync:update_batch'), { what: 'the replay has begun' });
-  slow.ws.pause();
   await age(query, topic, total, 60 * 24);
   const done = await drop();
   assert.equal(done.partitions_dropped, 1);
@@ -111,6 +111,9 @@ test('a tail that was away for longer than events are kept', async () => {
   await client.reach(topic, 5);
   process.kill(fanout.pid, 'SIGSTOP');
   try {
+    // What it had asked for before is answered before: an answer from afterwards would be no surprise to it.
+    await waitFor(async () => (await query(`SELECT FROM pg_stat_activity WHERE application_name LIKE 'oa-sync-fanout%' AND state = 'active'
+      AND backend_type = 'client backend'`)).length === 0, { what: 'no question of a fan-out is being answered' });
     await stand.insert(topic, 20, { first: 6 });
     await stand.insert(other, 20, { first: 6 });
     await age(query, topic, 15, 750 * 24);
