@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { after } from 'node:test';
 import { atExit, fanoutBinary, patienceMs, waitFor, within } from '../harness/index.mjs';
 
 /** Beside the fan-out, so that a sanitizer's build is tested with its own. */
@@ -13,6 +14,10 @@ export const binary = process.env.OA_SYNC_BIN ?? `${dirname(fanoutBinary)}/oa-sy
 const environment = (env) => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OA_SYNC_|NO_COLOR|PG[A-Z]+$)/.test(name))),
   TERM: 'xterm', ASAN_OPTIONS: 'exitcode=99', UBSAN_OPTIONS: 'halt_on_error=1', ...env });
+
+/** Those that a test which failed has left behind would keep the file's process for ever. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+after(() => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A run of the program. */
 export class Run {
@@ -32,8 +37,13 @@ export class Run {
       this.child.once('error', reject);
       this.child.once('close', (code, signal) => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr }));
     });
-    this.forget = atExit(() => this.child.kill('SIGKILL'));
-    void this.ended.then(this.forget, () => {});
+    const forget = atExit(() => this.child.kill('SIGKILL'));
+    running.add(this.child);
+    const over = () => {
+      forget();
+      running.delete(this.child);
+    };
+    void this.ended.then(over, over);
   }
 
   /** @returns {number} */
