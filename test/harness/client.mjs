@@ -3,7 +3,7 @@
 import { Socket } from 'phoenix';
 import WebSocket from 'ws';
 import { batchFromJson, batchFromProto, integer } from './updates.mjs';
-import { waitFor } from './wait.mjs';
+import { patienceMs, waitFor } from './wait.mjs';
 
 /** @typedef {import('./updates.mjs').Update} Update */
 /** @typedef {import('./updates.mjs').Batch} Batch */
@@ -105,7 +105,7 @@ export class SyncClient {
   connect() {
     this.socket.connect();
     return new Promise((resolve, reject) => {
-      this.channel.join(15_000)
+      this.channel.join(patienceMs)
         .receive('ok', (response) => {
           if (this.cursors().length > 0) this.resumes++;
           this.#adopt(response);
@@ -176,7 +176,7 @@ export class SyncClient {
    * Pushes an event; resolves with the ok response, rejects with an error that has `response`.
    * @param {string} event @param {object} payload @param {number} [timeoutMs] @returns {Promise<any>}
    */
-  request(event, payload, timeoutMs = 10_000) {
+  request(event, payload, timeoutMs = patienceMs) {
     return new Promise((resolve, reject) => {
       this.channel.push(event, payload, timeoutMs)
         .receive('ok', resolve)
@@ -206,13 +206,13 @@ export class SyncClient {
   }
 
   /** Waits until a topic's cursor is at `watermark` or past it. @param {string} topic @param {number} watermark */
-  async reach(topic, watermark, timeoutMs = 20_000) {
+  async reach(topic, watermark, timeoutMs = patienceMs) {
     await waitFor(() => (this.state(topic).cursor ?? -1) >= watermark, { timeoutMs, what: () =>
       `${topic} reaches ${watermark}; it is at ${this.state(topic).cursor}, errors ${JSON.stringify(this.errors)}` });
   }
 
   /** Waits for a pushed sync:error with this code, and returns it. @param {string} code @returns {Promise<any>} */
-  async error(code, timeoutMs = 10_000) {
+  async error(code, timeoutMs = patienceMs) {
     return await waitFor(() => this.errors.find((error) => error.code === code), { timeoutMs, what: () =>
       `a sync:error ${code}; there were ${JSON.stringify(this.errors)}` });
   }

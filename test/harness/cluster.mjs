@@ -8,7 +8,7 @@ import { appendFileSync, chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync
 import pg from 'pg';
 import { atExit } from './cleanup.mjs';
 import { pgBinDir } from './paths.mjs';
-import { Hopeless, waitFor, within } from './wait.mjs';
+import { Hopeless, patienceMs, waitFor, within } from './wait.mjs';
 
 // A bigint is a number where it fits one exactly; the journal's never leave that range in a test.
 pg.types.setTypeParser(20, (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text)));
@@ -188,7 +188,7 @@ export class Cluster {
   }
 
   /** Starts the server and waits until it takes connections (after crash recovery, when there is some). */
-  async start({ timeoutMs = 60_000 } = {}) {
+  async start({ timeoutMs = 2 * patienceMs } = {}) {
     const log = openSync(this.logFile, 'a', 0o644);
     const { netns, env } = this.place;
     const { uid, gid } = this.account;
@@ -219,7 +219,7 @@ export class Cluster {
     const signal = /** @type {const} */ ({ smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' })[mode];
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    await within(gone, 60_000, `PostgreSQL stopped (${mode}); its log:\n${this.logTail()}`);
+    await within(gone, 2 * patienceMs, `PostgreSQL stopped (${mode}); its log:\n${this.logTail()}`);
     this.#process = undefined;
   }
 
@@ -248,7 +248,7 @@ export class Cluster {
         // Already gone.
       }
     }
-    await waitFor(() => !children.some(alive), { timeoutMs: 30_000, what: 'all PostgreSQL processes are gone' });
+    await waitFor(() => !children.some(alive), { what: 'all PostgreSQL processes are gone' });
     this.#process = undefined;
   }
 

@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { atExit } from './cleanup.mjs';
-import { fanoutBinary, sanitized } from './paths.mjs';
+import { fanoutBinary } from './paths.mjs';
+import { holdPort } from './ports.mjs';
 import { Keyring } from './token.mjs';
-import { Hopeless, waitFor, within } from './wait.mjs';
+import { Hopeless, patienceMs, waitFor, within } from './wait.mjs';
 
 /** What a sanitizer says when it found something. */
 const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
@@ -19,6 +20,8 @@ export class Fanout {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
   #stderr = '';
+  /** @type {Awaited<ReturnType<typeof holdPort>>[]} */
+  #held = [];
 
   /**
    * Use Fanout.start.
@@ -47,6 +50,13 @@ export class Fanout {
     });
   }
 
+  /** What it listens on. */
+  async #takePorts() {
+    if (this.#held.length > 0) return;
+    this.#held = [await holdPort(this.host), await holdPort(this.host)];
+    [this.port, this.adminPort] = /** @type {[number, number]} */ (this.#held.map(({ port }) => port));
+  }
+
   /**
    * Starts a fan-out on a free port and waits until it accepts connections (not until it is ready).
    * @param {{database: string, flags?: Flags, keyring?: Keyring, env?: Record<string, string>, admin?: boolean,
@@ -62,6 +72,7 @@ export class Fanout {
 
   /** Starts the process: the first time on a free port, later on the same one. */
   async launch() {
+    await this.#takePorts();
     /** @type {Flags} */
     const flags = { 'jwt-keyring': this.keyringFile, listen: `${this.host}:${this.port}`,
       'admin-listen': `${this.host}:${this.adminPort}`, ...this.flags };
@@ -77,13 +88,16 @@ export class Fanout {
     child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text) => (this.#stderr = (this.#stderr + text).slice(-2_000_000)));
     child.on('error', (error) => (this.#stderr += String(error)));
-    await waitFor(() => {
+    const gone = this.#gone(child);
+    await waitFor(async () => {
+      // What it said last comes after the word of its end.
+      if (!this.running) await within(gone, patienceMs, 'its output ends');
       if (!this.running) throw new Hopeless(`the fan-out ended: ${child.exitCode ?? child.signalCode}`);
       const match = /^oa-sync-fanout listening on (\S+):(\d+)$/m.exec(stdout);
       if (match) this.port = Number(match[2]);
       this.adminPort = Number(/^oa-sync-fanout admin on \S+:(\d+)$/m.exec(stdout)?.[1] ?? 0);
       return match;
-    }, { timeoutMs: sanitized ? 60_000 : 20_000, what: () => `the fan-out listens; its log:\n${this.logTail()}` });
+    }, { what: () => `the fan-out listens; its log:\n${this.logTail()}` });
   }
 
   get running() {
@@ -136,7 +150,7 @@ export class Fanout {
   }
 
   /** Waits for /readyz to say 200. */
-  async ready({ timeoutMs = 30_000 } = {}) {
+  async ready({ timeoutMs = patienceMs } = {}) {
     await waitFor(async () => (await this.fetch('/readyz')).status === 200,
       { timeoutMs, what: () => `/readyz is 200; the fan-out's log:\n${this.logTail()}` });
   }
@@ -153,7 +167,7 @@ export class Fanout {
   }
 
   /** SIGTERM; returns the exit code. Throws when a sanitizer reported something. */
-  async stop({ timeoutMs = 30_000 } = {}) {
+  async stop({ timeoutMs = patienceMs } = {}) {
     const child = this.#process;
     if (!child || !this.running) return child?.exitCode ?? null;
     const gone = this.#gone(child);
@@ -206,6 +220,7 @@ export class Fanout {
       }
     } finally {
       this.#process?.kill('SIGKILL');
+      for (const { release } of this.#held) release();
       this.forget();
       rmSync(this.dir, { recursive: true, force: true });
     }

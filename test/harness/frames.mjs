@@ -1,7 +1,7 @@
 // WebSocket frames as RFC 6455 has them, byte by byte, right or wrong: for tests that no WebSocket library would let pass.
 import net from 'node:net';
 import { RawTcp, upgradeRequest } from './raw.mjs';
-import { waitFor } from './wait.mjs';
+import { patienceMs, waitFor } from './wait.mjs';
 
 export const CONT = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
 
@@ -92,12 +92,12 @@ export class FrameSocket extends RawTcp {
   }
 
   /** Waits for a frame. @param {(one: ServerFrame) => boolean} matches @param {string} what */
-  async frame(matches, what, timeoutMs = 10_000) {
+  async frame(matches, what, timeoutMs = patienceMs) {
     return await waitFor(() => this.frames.find(matches), { timeoutMs, everyMs: 2, what: () => `${what}; came ${this.described}` });
   }
 
   /** Waits for the server's close frame or the end of the connection; returns the code, or undefined when it was cut. */
-  async closeOrCut(timeoutMs = 10_000) {
+  async closeOrCut(timeoutMs = patienceMs) {
     await waitFor(() => this.closeCode !== undefined || this.ended, { timeoutMs, everyMs: 2, what: () =>
       `a close frame or the end; came ${this.described}` });
     return this.closeCode;

@@ -9,4 +9,4 @@ export { RawSocket, RawTcp, clientFrame, upgradeRequest } from './raw.mjs';
 export { Stand, range } from './stand.mjs';
 export { KeyPairs, Keyring, sign, tokenClaims } from './token.mjs';
 export { batchFromJson, batchFromProto, integer, microseconds, now } from './updates.mjs';
-export { Hopeless, pause, waitFor, within } from './wait.mjs';
+export { Hopeless, eventually, patienceMs, pause, waitFor, within } from './wait.mjs';

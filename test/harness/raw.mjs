@@ -1,7 +1,7 @@
 // Sockets without a Phoenix client in front: frames as they are, and bytes as they are.
 import net from 'node:net';
 import WebSocket from 'ws';
-import { waitFor } from './wait.mjs';
+import { patienceMs, waitFor } from './wait.mjs';
 
 /** A WebSocket that sends any frame and keeps what comes. */
 export class RawSocket {
@@ -42,7 +42,7 @@ export class RawSocket {
    */
   static connect(url, { protocols = [], headers = {}, autoPong = true } = {}) {
     return new Promise((resolve, reject) => {
-      const ws = new WebSocket(url, protocols, { headers, autoPong, handshakeTimeout: 15_000 });
+      const ws = new WebSocket(url, protocols, { headers, autoPong, handshakeTimeout: patienceMs });
       const raw = new RawSocket(ws);
       ws.once('open', () => resolve(raw));
       ws.once('error', reject);
@@ -78,13 +78,24 @@ export class RawSocket {
   }
 
   /** Waits for a frame. @param {(frame: any) => boolean} matches @param {string} what @returns {Promise<any>} */
-  async frame(matches, what, timeoutMs = 10_000) {
+  async frame(matches, what, timeoutMs = patienceMs) {
     return await waitFor(() => this.frames.find(matches), { timeoutMs, everyMs: 5, what: () =>
       `${what}; came: ${this.texts.join('\n').slice(0, 2000)}; close code ${this.closeCode}` });
   }
 
+  /**
+   * Waits until a topic's updates have come up to a watermark; returns all of them that came, in their order. Into how many
+   * batches they go is for the server's clock to say. JSON only.
+   * @param {string} topic @param {number} watermark @returns {Promise<any[]>}
+   */
+  async reach(topic, watermark) {
+    const batches = () => this.frames.filter((f) => f[3] === 'sync:update_batch' && f[4].updates[0].topic === topic).map((f) => f[4]);
+    await this.frame(() => batches().some((batch) => batch.through_watermark >= watermark), `${topic} up to ${watermark}`);
+    return batches().flatMap((batch) => batch.updates);
+  }
+
   /** Waits until the server has closed; returns the close code. @returns {Promise<number>} */
-  async closed(timeoutMs = 10_000) {
+  async closed(timeoutMs = patienceMs) {
     await waitFor(() => this.closeCode !== undefined, { timeoutMs, what: 'the server closes the socket' });
     return /** @type {number} */ (this.closeCode);
   }
@@ -121,7 +132,7 @@ export class RawTcp {
   }
 
   /** Waits until the server has ended the connection; returns what it said. */
-  async closed(timeoutMs = 10_000) {
+  async closed(timeoutMs = patienceMs) {
     await waitFor(() => this.ended, { timeoutMs, what: 'the server ends the connection' });
     return this.received.toString('latin1');
   }

@@ -275,7 +275,8 @@ test('the gate: closed for want of samples, of audits, and of parity; open other
   // Audits that stopped, and those that are out of the window.
   await query(`UPDATE runtime.sync_parity_audits SET finished_at = now() - interval '6 minutes'`);
   const old = await gate('--max-rate', '0.02');
-  assert.match(old.lane.reasons_closed.join(), /^the newest audit is 36\d s old, and may be 300 s$/);
+  const [, age] = /^the newest audit is (\d+) s old, and may be 300 s$/.exec(old.lane.reasons_closed.join()) ?? [];
+  assert.ok(Number(age) >= 360, JSON.stringify(old.lane.reasons_closed));
   assert.match((await gate('--window', '5m')).lane.reasons_closed.join(), /0 documents were compared/);
   await query(`SELECT runtime.sync_parity_set_lane('gate', enabled => false)`);
   assert.match((await gate('--lane', 'gate')).text, /closed: gate: the lane is not enabled/);
@@ -325,7 +326,8 @@ test('run: audits again and again as a role that may nothing else, over a lost c
   const lines = auditor.lines.length;
   await auditor.printed(lines + 3);
   await waitFor(() => auditor.events.at(-1)?.lanes[0]?.checked === 10, { what: () => `audits after the loss: ${auditor.stdout.slice(-500)}` });
-  const logged = auditor.stderr.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  // Whole lines: it goes on writing.
+  const logged = auditor.stderr.split('\n').slice(0, -1).map((line) => JSON.parse(line));
   for (const line of logged) assert.ok(line.ts && line.level && line.event.startsWith('parity.'), JSON.stringify(line));
   const mismatch = logged.find((line) => line.event === 'parity.mismatch');
   assert.deepEqual([mismatch.lane, mismatch.doc_key, mismatch.reason, mismatch.authority, mismatch.reference_version], ['run', 'item:5', 'summary_hash_mismatch', 'earlier', 1]);
@@ -351,12 +353,11 @@ test('the fan-out: counters, the age of audits, and the problem parity_mismatch'
   assert.deepEqual(await problems(), []);
   assert.equal((await audit(database, ['--lane', 'metrics'])).code, 0);
   await waitFor(async () => (await fanout.metric('oa_sync_parity_checks_total', `${label},reason="none"`)) === 50, { what: 'fifty documents that fit' });
-  assert.ok((await fanout.metric('oa_sync_parity_audit_age_seconds', label)) >= 0);
+  await waitFor(async () => (await fanout.metric('oa_sync_parity_audit_age_seconds', label)) >= 0, { what: 'the age of the audit' });
   await query(`UPDATE app.metrics SET payload = '{}' WHERE doc_key IN ('item:1', 'item:2')`);
   assert.equal((await audit(database, ['--lane', 'metrics'])).code, 0);
   await waitFor(async () => (await fanout.metric('oa_sync_parity_checks_total', `${label},reason="summary_hash_mismatch"`)) === 2, { what: 'two that do not' });
-  const [problem] = await problems();
-  assert.match(problem?.what ?? '', /100 documents .* lane metrics .* 2 do not match/);
+  await waitFor(async () => /100 documents .* lane metrics .* 2 do not match/.test((await problems())[0]?.what ?? ''), { what: 'documents that do not match are a problem' });
   await query(`UPDATE runtime.sync_parity_audits SET finished_at = now() - interval '2 hours' WHERE lane = 'metrics'`);
   await waitFor(async () => /The last audit of parity lane metrics was 7\d+ s ago/.test((await problems())[0]?.what ?? ''), { what: 'audits that stopped are a problem' });
   await drop('metrics');

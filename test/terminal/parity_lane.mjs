@@ -58,9 +58,14 @@ export class EarlierServer {
   }
 }
 
-/** What an audit came to, by `--json`. @param {string} database @param {string[]} args @param {{env?: Record<string, string>}} [options] */
+/**
+ * What an audit came to, by `--json`. Answers may take longer than in operation: those of this process may have to wait for a
+ * processor.
+ * @param {string} database @param {string[]} args @param {{env?: Record<string, string>}} [options]
+ */
 export async function audit(database, args, options) {
-  const ended = await run(['parity', 'audit', '--json', '--database', database, ...args], options);
+  const patience = args.includes('--earlier-timeout') ? [] : ['--earlier-timeout', '30'];
+  const ended = await run(['parity', 'audit', '--json', '--database', database, ...patience, ...args], options);
   /** @type {any[]} */
   const lanes = ended.stdout ? JSON.parse(ended.stdout).lanes : [];
   return { ...ended, lanes, lane: lanes[0] };

@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { atExit, fanoutBinary, sanitized, waitFor, within } from '../harness/index.mjs';
+import { after } from 'node:test';
+import { atExit, fanoutBinary, patienceMs, waitFor, within } from '../harness/index.mjs';
 
 /** Beside the fan-out, so that a sanitizer's build is tested with its own. */
 export const binary = process.env.OA_SYNC_BIN ?? `${dirname(fanoutBinary)}/oa-sync`;
-const timeoutMs = sanitized ? 60_000 : 20_000;
 
 /** How the program ended. @typedef {{code: number | null, signal: string | null, stdout: string, stderr: string}} Ended */
 
@@ -14,6 +14,10 @@ const timeoutMs = sanitized ? 60_000 : 20_000;
 const environment = (env) => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OA_SYNC_|NO_COLOR|PG[A-Z]+$)/.test(name))),
   TERM: 'xterm', ASAN_OPTIONS: 'exitcode=99', UBSAN_OPTIONS: 'halt_on_error=1', ...env });
+
+/** Those that a test which failed has left behind would keep the file's process for ever. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+after(() => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A run of the program. */
 export class Run {
@@ -33,8 +37,13 @@ export class Run {
       this.child.once('error', reject);
       this.child.once('close', (code, signal) => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr }));
     });
-    this.forget = atExit(() => this.child.kill('SIGKILL'));
-    void this.ended.then(this.forget, () => {});
+    const forget = atExit(() => this.child.kill('SIGKILL'));
+    running.add(this.child);
+    const over = () => {
+      forget();
+      running.delete(this.child);
+    };
+    void this.ended.then(over, over);
   }
 
   /** @returns {number} */
@@ -59,18 +68,18 @@ export class Run {
 
   /** Waits until so many lines were printed. @param {number} count */
   async printed(count) {
-    await waitFor(() => this.lines.length >= count, { timeoutMs, what: () => `${count} lines of ${this.#state}` });
+    await waitFor(() => this.lines.length >= count, { what: () => `${count} lines of ${this.#state}` });
   }
 
   /** Waits until stderr has the text. @param {string | RegExp} text */
   async said(text) {
     await waitFor(() => (typeof text === 'string' ? this.stderr.includes(text) : text.test(this.stderr)),
-      { timeoutMs, what: () => `stderr has ${text}; ${this.#state}` });
+      { what: () => `stderr has ${text}; ${this.#state}` });
   }
 
   /** Waits for the end. @returns {Promise<Ended>} */
   async end() {
-    return await within(this.ended, timeoutMs, `the end of ${this.#state}`);
+    return await within(this.ended, patienceMs, `the end of ${this.#state}`);
   }
 
   /** Sends a signal and waits for the end. @param {NodeJS.Signals} signal */

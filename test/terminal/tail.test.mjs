@@ -7,7 +7,7 @@ import { Fanout, Stand, range } from '../harness/index.mjs';
 import { age } from '../harness/past.mjs';
 import { Run, binary, directory, run } from './program.mjs';
 
-const stand = await Stand.create({ flags: { 'token-warning-ms': 2000, 'token-grace-ms': 1000, 'shutdown-spread-ms': 100 } });
+const stand = await Stand.create({ flags: { 'token-warning-ms': 12_000, 'token-grace-ms': 1000, 'shutdown-spread-ms': 100 } });
 const { fanout } = stand;
 const dir = directory();
 const server = ['--url', fanout.socketUrl, '--keyring', fanout.keyringFile];
@@ -52,6 +52,7 @@ test('begins where --since says, and ends at the head with --no-follow', async (
   await age((text, values) => stand.query(text, values), topic, 6, 2);
   // In pages that nobody has read yet: those in memory have the events as they were.
   const other = await stand.startFanout();
+  await other.ready();
   const ended = await run(['tail', '--json', '--url', other.socketUrl, '--keyring', other.keyringFile, '--no-follow', '--since', '1h', topic]);
   assert.deepEqual(watermarks(ended.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))), range(7, 10));
   assert.deepEqual(await from('--no-follow'), range(1, 10), 'an empty end is waited for by nobody');
@@ -66,6 +67,7 @@ test('--no-follow ends when the last events of a topic are void', async () => {
   await stand.query(`INSERT INTO runtime.sync_topic_sequences (topic, next_watermark) VALUES ($1, 3)
     ON CONFLICT (topic) DO UPDATE SET next_watermark = 3`, [topic]);
   const other = await stand.startFanout();
+  await other.ready();
   const ended = await run(['tail', '--json', '--url', other.socketUrl, '--keyring', other.keyringFile, '--no-follow', topic]);
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(ended.stdout.split('\n').length - 1, 1);
@@ -106,7 +108,7 @@ test('on a terminal: colours, unless NO_COLOR is set; long replays show how far 
   const quoted = (/** @type {string[]} */ args) => [binary, 'tail', ...server, '--no-follow', ...args, topic].map((word) => `'${word}'`).join(' ');
   // script(1) gives the program a terminal.
   const onTerminal = (/** @type {string} */ command, env = {}) =>
-    spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', input: '', timeout: 20_000, env: { ...process.env, TERM: 'xterm', NO_COLOR: '', ...env } }).stdout;
+    spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', input: '', timeout: 60_000, env: { ...process.env, TERM: 'xterm', NO_COLOR: '', ...env } }).stdout;
   assert.match(onTerminal(quoted(['--count', '1'])), /\u001b\[32mupsert\u001b\[0m/);
   assert.doesNotMatch(onTerminal(quoted(['--count', '1']), { NO_COLOR: '1' }), /\u001b\[\d+m/);
   assert.doesNotMatch(onTerminal(quoted(['--count', '1']), { TERM: 'dumb' }), /\u001b/);
@@ -234,11 +236,12 @@ test('a token that ends is replaced on the open connection by what its file then
   const topic = 'tail.token';
   const file = `${dir}/token`;
   const seconds = (/** @type {number} */ n) => fanout.token(['tail.*'], { exp: Math.floor(Date.now() / 1000) + n });
-  replace(file, `${seconds(9)}\n`);
+  // Long enough for a machine that stands still for some seconds before the file has the next one.
+  replace(file, `${seconds(15)}\n`);
   const tail = new Run(['tail', '--json', '-v', '--url', fanout.socketUrl, '--token-file', file, topic]);
   // A contemporary whose file nobody replaces is closed, and its token then refused.
   const stale = `${dir}/token.stale`;
-  replace(stale, seconds(9));
+  replace(stale, seconds(15));
   const other = new Run(['tail', '-v', '--url', fanout.socketUrl, '--token-file', stale, topic]);
   await tail.said('up to date');
   replace(file, seconds(300));
@@ -273,6 +276,7 @@ test('a stale cursor is exit code 5; --resync begins anew from the documents', a
   await stand.query('DELETE FROM runtime.sync_stream_events WHERE topic = $1 AND watermark <= 4', [topic]);
   write(1);
   const own = await stand.startFanout();
+  await own.ready();
   const resync = await run(['tail', '--json', '--url', own.socketUrl, '--keyring', own.keyringFile, '--cursor', file, '--resync', '--no-follow', topic]);
   assert.equal(resync.code, 0, resync.stderr);
   const events = resync.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line));

@@ -22,8 +22,9 @@ test('cut again and again while rows are written: everything once', async () => 
   const writing = writeUntilStopped('cut.t');
   for (let i = 1; i <= 5; i++) {
     await client.reach('cut.t', (client.state('cut.t').cursor ?? 0) + 40);
+    const joins = client.joinReplies.length;
     client.cut();
-    await waitFor(() => client.joinReplies.length === i + 1, { what: 'the client joined again' });
+    await waitFor(() => client.joinReplies.length > joins, { what: 'the client joined again' });
   }
   const rows = await writing.stop();
   await client.reach('cut.t', rows);
@@ -71,7 +72,7 @@ test('the fan-out is killed and started again under its subscribers', async () =
   }
   const rows = await writing.stop();
   for (const client of clients) {
-    await client.reach('killed.t', rows, 30_000);
+    await client.reach('killed.t', rows);
     assert.deepEqual(client.watermarks('killed.t'), range(1, rows));
     assert.equal(client.gaps, 0);
   }

@@ -7,7 +7,14 @@ import { age, pastPartition } from '../harness/past.mjs';
 
 const stand = await Stand.create({ settings: { 'oa_sync.retention_interval': 0 } });
 const query = (/** @type {string} */ text, /** @type {unknown[]} */ values = []) => stand.query(text, values);
-const drop = async () => (await query('SELECT * FROM runtime.sync_retain()'))[0];
+/** A cycle of retention that dropped one partition: those that somebody uses just then are left for a later one. */
+const drop = async () => {
+  const [{ partitions_dropped: dropped }] = await waitFor(async () => {
+    const done = await query('SELECT * FROM runtime.sync_retain()');
+    return done[0].skipped === 0 || done[0].partitions_dropped > 0 ? done : undefined;
+  }, { what: 'nobody uses the partition' });
+  assert.equal(dropped, 1);
+};
 await query(`SELECT runtime.sync_set_policy('gone.*', horizon => '20 days')`);
 
 /** @param {any} stale @param {string} topic @param {number} floor */
@@ -30,12 +37,11 @@ test('a slow reader in the middle of its replay, and current ones beside it', as
   for (const client of live) await client.connect();
   // Reads a little of the 40 MB, then nothing more.
   const slow = await stand.raw();
+  slow.ws.on('message', () => slow.frames.filter((frame) => frame[3] === 'sync:update_batch').length === 1 && slow.ws.pause());
   await slow.join({ topics: [topic], resume_after: { [topic]: 0 } });
   await waitFor(() => slow.frames.some((frame) => frame[3] === 'sync:update_batch'), { what: 'the replay has begun' });
-  slow.ws.pause();
   await age(query, topic, total, 60 * 24);
-  const done = await drop();
-  assert.equal(done.partitions_dropped, 1);
+  await drop();
   assert.equal((await query('SELECT floor FROM runtime.sync_topic_sequences WHERE topic = $1', [topic]))[0].floor, total);
   await stand.insert(topic, 10, { first: total + 1 });
   await stand.insert('gone.other', 1);
@@ -71,7 +77,7 @@ test('a cursor that was fine a moment ago', async () => {
   await live.connect();
   // The floor that the fan-out has just read is still trusted when this client comes.
   await age(query, topic, 30, 99 * 24 + 3000);
-  assert.equal((await drop()).partitions_dropped, 1);
+  await drop();
   const late = stand.client({ topics: [topic], resumeAfter: { [topic]: 3 } });
   const response = await late.connect();
   assertBreach(response.stale ?? await late.error('stale_cursor'), topic, 30);
@@ -86,7 +92,7 @@ test('a cursor whose events are gone from the journal, but not from memory, is a
   await first.connect();
   await first.reach(topic, 30);
   await age(query, topic, 30, 99 * 24 + 13000);
-  assert.equal((await drop()).partitions_dropped, 1);
+  await drop();
   const late = stand.client({ topics: [topic], resumeAfter: { [topic]: 3 } });
   const response = await late.connect();
   // Unless the floor was read anew meanwhile: then it is said.
@@ -111,10 +117,13 @@ test('a tail that was away for longer than events are kept', async () => {
   await client.reach(topic, 5);
   process.kill(fanout.pid, 'SIGSTOP');
   try {
+    // What it had asked for before is answered before: an answer from afterwards would be no surprise to it.
+    await waitFor(async () => (await query(`SELECT FROM pg_stat_activity WHERE application_name LIKE 'oa-sync-fanout%' AND state = 'active'
+      AND backend_type = 'client backend'`)).length === 0, { what: 'no question of a fan-out is being answered' });
     await stand.insert(topic, 20, { first: 6 });
     await stand.insert(other, 20, { first: 6 });
     await age(query, topic, 15, 750 * 24);
-    assert.equal((await drop()).partitions_dropped, 1);
+    await drop();
   } finally {
     process.kill(fanout.pid, 'SIGCONT');
   }

@@ -7,7 +7,7 @@ import { Stand, waitFor } from '../harness/index.mjs';
 import { BINARY, CLOSE, CONT, FrameSocket, PING, PONG, TEXT, closeFrame, frame } from '../harness/frames.mjs';
 
 const limit = 65536;
-const stand = await Stand.create({ flags: { 'max-requests-per-second': 100000, 'max-frame-bytes': limit } });
+const stand = await Stand.create({ flags: { 'max-requests-per-second': 100000, 'max-frame-bytes': limit, 'close-timeout-ms': 40_000 } });
 const { fanout } = stand;
 
 const open = async (behind = Buffer.alloc(0)) => {
@@ -246,21 +246,21 @@ test('close: 5.5.1 in the middle of a message', async () => {
 test('10.4 over the limit while output is waiting: 1009 all the same', async () => {
   await stand.insert('big', 400, { body: 'b'.repeat(20_000) });
   const socket = await open();
-  socket.send(frame(TEXT, JSON.stringify(['1', '1', 'sync:v1', 'phx_join', { topics: ['big'] }])));
   socket.socket.pause();
   // Output piles up until the kernel takes no more; only then comes the message that is too long.
-  const waiting = async () => /^oa_sync_bytes_sent_total (\d+)/m.exec(await (await fanout.fetchAdmin('/metrics')).text())?.[1];
-  /** @type {string | undefined} */
-  let last;
+  const before = await fanout.metric('oa_sync_bytes_sent_total');
+  socket.send(frame(TEXT, JSON.stringify(['1', '1', 'sync:v1', 'phx_join', { topics: ['big'] }])));
+  let last = before;
   let same = 0;
   await waitFor(async () => {
-    const now = await waiting();
-    same = now === last ? same + 1 : 0;
+    const now = await fanout.metric('oa_sync_bytes_sent_total');
+    same = now > before + 100_000 && now === last ? same + 1 : 0;
     last = now;
     return same >= 5;
   }, { what: 'the server can send no more', everyMs: 50 });
+  const oversized = await fanout.metric('oa_sync_oversized_frames_total');
   socket.send(frame(TEXT, sized('a', limit + 1)));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await waitFor(async () => (await fanout.metric('oa_sync_oversized_frames_total')) > oversized, { what: 'it is seen to be too long' });
   socket.socket.resume();
   assert.equal(await socket.closeOrCut(), 1009);
   socket.end();

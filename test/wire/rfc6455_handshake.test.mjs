@@ -86,7 +86,7 @@ for (const [name, text] of Object.entries(refused)) {
       assert.equal(socket.status, 426);
       assert.match(socket.handshake, /^sec-websocket-version: *13\r?$/im, '4.4: the version that would do');
     }
-    await waitFor(() => socket.ended, { what: 'the end of the connection', timeoutMs: 15_000 });
+    await waitFor(() => socket.ended, { what: 'the end of the connection' });
   });
 }
 
@@ -106,7 +106,7 @@ for (const [name, text] of Object.entries(lenient)) {
       socket.send(heartbeat('a'));
       await socket.frame((one) => one.payload.includes('"a"'), 'a reply');
       console.log(`# deviation: taken: ${name}`);
-    } else await waitFor(() => socket.ended, { what: 'the end of the connection', timeoutMs: 15_000 });
+    } else await waitFor(() => socket.ended, { what: 'the end of the connection' });
     socket.end();
   });
 }

@@ -44,7 +44,7 @@ test('many clients cost at most twice the reads of one, over all loops', async (
   await Promise.all(range(1, clients).map(() => resume(fanout, 'storm.t', last)));
   const all = await reads(fanout);
   assert.ok(all <= 2 * one, `${clients} clients: ${all} reads; one: ${one}`);
-  assert.equal(await fanout.metric('oa_sync_replays'), 0);
+  await waitFor(async () => (await fanout.metric('oa_sync_replays')) === 0, { what: 'no replay is under way any more' });
 });
 
 test('clients at different places share the pages as well', async () => {
@@ -83,23 +83,26 @@ test('replays beyond the limit are refused; what the window has is no replay', a
   await stand.insert('storm.slots', 20);
   const fanout = await stand.startFanout({ 'max-replays': 1, loops: 1, 'max-batch-events': 1 });
   await fanout.ready();
-  // One who does not read: its replay stays under way.
   await stand.insert('storm.wide', 400, { body: 'x'.repeat(50_000) });
-  const slow = await stand.raw({ fanout });
-  slow.ws.pause();
-  slow.send(['1', '1', 'sync:v1', 'phx_join', { topics: ['storm.wide'] }]);
-  await waitFor(async () => (await fanout.metric('oa_sync_replays')) === 1, { what: 'a replay under way' });
   const other = await stand.raw({ fanout });
-  const refused = await other.join({ topics: ['storm.slots'] });
+  // One who does not read: its replay stays under way, and holds the place for some seconds. If those pass before the
+  // other asks, because the machine stands still, the other is served, and one more comes who does not read.
+  const refused = await waitFor(async () => {
+    const slow = await stand.raw({ fanout });
+    slow.ws.pause();
+    slow.send(['1', '1', 'sync:v1', 'phx_join', { topics: ['storm.wide'] }]);
+    await waitFor(async () => (await fanout.metric('oa_sync_replays')) === 1, { timeoutMs: 4000, what: 'a replay under way' });
+    const reply = await other.join({ topics: ['storm.slots'] });
+    return reply.status === 'error' ? reply : undefined;
+  }, { what: 'a replay beyond the limit is refused' });
   assert.equal(refused.response.code, 'rate_limited');
   assert.ok(refused.response.retry_after_ms > 0);
-  assert.equal(await fanout.metric('oa_sync_storms_refused_total', 'kind="replays"'), 1);
+  assert.ok(await fanout.metric('oa_sync_storms_refused_total', 'kind="replays"') >= 1);
   const current = await other.join({ topics: ['storm.slots'], resume_after: { 'storm.slots': 20 } });
   assert.equal(current.status, 'ok');
   // The slow one's place is free before it has read anything.
   await waitFor(async () => (await fanout.metric('oa_sync_replays')) === 0, { what: 'the place is given up' });
   assert.equal((await other.join({ topics: ['storm.slots'] })).status, 'ok');
-  slow.end();
 });
 
 test('topics of the whole server have a limit, and names that nobody published are soon forgotten', async () => {
@@ -111,5 +114,5 @@ test('topics of the whole server have a limit, and names that nobody published a
   assert.equal(refused.response.code, 'rate_limited');
   assert.equal((await raw.ask('sync:v1', 'sync:unsubscribe', { topics: ['nobody.1'] })).status, 'ok');
   await waitFor(async () => (await raw.ask('sync:v1', 'sync:subscribe', { topics: ['nobody.6'] })).status === 'ok',
-    { timeoutMs: 8000, everyMs: 200, what: 'the place of a name that is gone' });
+    { everyMs: 200, what: 'the place of a name that is gone' });
 });
