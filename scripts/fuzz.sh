@@ -16,7 +16,7 @@ for seeds in fanout/test/fuzz/corpus/*/; do
   log=build/fuzz/$name.log
   mkdir -p "$found"
   count=$((count + 1))
-  if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
+  if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=60 \
       -artifact_prefix="build/fuzz/$name-" "$found" "$seeds" >"$log" 2>&1; then
     runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
     total=$((total + ${runs:-0}))
