@@ -11,7 +11,7 @@ export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_erro
 fuzz() {
   local name=$1 found=build/fuzz/corpus-$1 log=build/fuzz/$1.log
   mkdir -p "$found"
-  if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
+  if timeout $((seconds + 120)) "build/fanout-asan/test/fuzz/${name}_fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=60 \
       -artifact_prefix="build/fuzz/$name-" "$found" "fanout/test/fuzz/corpus/$name/" >"$log" 2>&1; then
     echo "fuzz: $name ok, $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") runs"
   else

@@ -36,7 +36,7 @@ export class Browser {
 
   /** Starts Chromium; it ends after the file's tests, and fails them when a page did what it must not. */
   static async start() {
-    const browser = new Browser(await chromium.launch({ executablePath: '/usr/bin/chromium', args, headless: true }));
+    const browser = new Browser(await chromium.launch({ executablePath: '/usr/bin/chromium', args, headless: true, timeout: 3 * patience }));
     afterEach(() => browser.closeVisits());
     after(() => browser.stop());
     return browser;

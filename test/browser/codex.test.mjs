@@ -70,10 +70,13 @@ test('a summary with nothing that is expected is shown all the same', async () =
 test('tokens of the application are renewed on the open socket before they end', async () => {
   const visit = await browser.visit();
   const { page } = visit;
-  let made = 0;
-  // The first one ends after seconds, the others are good.
-  const end = Math.floor(Date.now() / 1000) + 8;
-  const asked = await applicationTokens(visit, () => (made++ < 1 ? fanout.token(scopes, { exp: end }) : fanout.token(scopes)));
+  /** When the first one ends: some seconds after it is given. The others are good. */
+  let end = 0;
+  const asked = await applicationTokens(visit, () => {
+    if (end > 0) return fanout.token(scopes);
+    end = Math.floor(Date.now() / 1000) + 12;
+    return fanout.token(scopes, { exp: end });
+  });
   await page.goto(codex);
   await useApplication(page);
   await connectionIs(page, 'Live');
@@ -156,7 +159,7 @@ test('the lane is turned at run time; on, the earlier source is not even loaded'
   await connectionIs(page, 'Live');
   await run(page, 'run-00021').waitFor();
   await shellStored(page);
-  assert.ok(requests.some((url) => url.endsWith('/icons/icon-maskable-512.png')), 'what the service worker asks for is in the log');
+  await waitFor(() => requests.some((url) => url.endsWith('/icons/icon-maskable-512.png')), { what: 'what the service worker asks for is in the log' });
   assert.equal(earlierChunks(), 0, 'on: the earlier source is not loaded');
   const cached = await page.evaluate(async () => {
     const names = await caches.keys();

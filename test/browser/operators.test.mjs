@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
+import { patience } from './browser.mjs';
 import { browserStand, connectionIs, keys, leaveDefaultPartition, openAsOperator, writeRuns } from './stand.mjs';
 
 const { stand, browser, publicUrl, adminUrl } = await browserStand();
@@ -95,7 +96,7 @@ test('the overview shows what the server does, and follows it', async () => {
     id += 20;
     const [inward, outward, latency] = await Promise.all(['Events in', 'Events out', 'Commit to socket, p99'].map((name) => figure(page, name).innerText()));
     return Number(inward?.replace(',', '')) > 0 && Number(outward?.replace(',', '')) > 0 && Number(latency?.replace(',', '')) > 0;
-  }, { everyMs: 250, what: 'rates and a latency are shown' });
+  }, { timeoutMs: 2 * patience, everyMs: 250, what: 'rates and a latency are shown' });
   assert.equal(await page.locator('figure.chart canvas').count(), 4, 'four charts');
   await page.getByRole('img', { name: /^Events per second over the last minutes\. Latest: in [\d.,]+, out [\d.,]+\.$/ }).waitFor();
   await visit.picture('overview', { fullPage: true });
@@ -144,10 +145,15 @@ test('the server goes away: what is shown is marked with its age; it comes back 
   await page.getByRole('link', { name: 'Health', exact: true }).click();
   await page.getByRole('heading', { name: 'Health', level: 1 }).waitFor();
   await page.getByText('The server does not answer').waitFor();
+  // Before it is back: from then on the page finds it by itself at any moment, and the button is gone.
+  const asked = () => visit.requests.filter((url) => url.endsWith('/api/admin/overview')).length;
+  const before = asked();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await waitFor(() => asked() > before, { what: 'it asks again' });
   await fanout.launch();
   await fanout.ready();
-  await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('Nothing is wrong', { exact: true }).waitFor();
+  // It asks every 15 s at the longest.
+  await page.getByText('Nothing is wrong', { exact: true }).waitFor({ timeout: 2 * patience });
   await page.getByText('The server does not answer').waitFor({ state: 'detached' });
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../harness/index.mjs';
+import { patience } from './browser.mjs';
 import { browserStand, keys, openAsOperator } from './stand.mjs';
 
 const { stand, browser, adminUrl } = await browserStand();
@@ -66,7 +67,7 @@ test('revoking ends the socket of the one, with the reason, and not of others', 
   await dialog.getByLabel('Reason, which the client is told').selectOption('security_policy');
   await visit.picture('sessions-revoke');
   await dialog.getByRole('button', { name: 'Revoke', exact: true }).click();
-  assert.equal((await anna.error('reauth_required')).reason, 'security_policy');
+  assert.equal((await anna.error('reauth_required', patience)).reason, 'security_policy');
   await waitFor(() => anna.closes.length > 0, { what: 'its socket is closed' });
   assert.equal(anna.closes[0], 1008);
   await page.getByText('Revoked: the login session of user:anna').waitFor();
@@ -89,7 +90,7 @@ test('a login with two sockets: the dialog says that both end, also when the lis
   await page.getByText('This ends 2 connected sessions.').waitFor();
   await page.getByRole('button', { name: 'Revoke', exact: true }).click();
   await page.getByText('Its 2 sockets on this server have ended.').waitFor();
-  for (const one of [dora, tablet]) assert.equal((await one.error('reauth_required')).reason, 'admin_revoked');
+  for (const one of [dora, tablet]) assert.equal((await one.error('reauth_required', patience)).reason, 'admin_revoked');
 });
 
 test('a token without a session or device: that token can be revoked', async () => {
@@ -100,5 +101,5 @@ test('a token without a session or device: that token can be revoked', async () 
   await page.getByRole('button', { name: 'Revoke…' }).click();
   await page.getByText('Only this token').waitFor();
   await page.getByRole('button', { name: 'Revoke', exact: true }).click();
-  assert.equal((await carl.error('reauth_required')).reason, 'admin_revoked');
+  assert.equal((await carl.error('reauth_required', patience)).reason, 'admin_revoked');
 });

@@ -36,6 +36,8 @@ test('replayed pointers to documents that have changed since, or are gone', asyn
 
 test('not visible yet, unavailable, and cut: asked again, with what it needs; later updates wait', async () => {
   const asked: string[] = [];
+  /** Which time of asking was answered: the first after those below, unless the database itself is late. */
+  let answered = 0;
   const answers = [
     { status: 503, body: { error: { code: 'unavailable', reason: 'not_yet_visible' } } },
     { status: 503, body: { error: { code: 'unavailable', reason: 'database_busy' } } },
@@ -46,7 +48,11 @@ test('not visible yet, unavailable, and cut: asked again, with what it needs; la
     const answer = answers[asked.length];
     asked.push(url);
     if (answer === 'cut') throw new TypeError('fetch failed');
-    if (!answer) return await fetch(url, init);
+    if (!answer) {
+      const real = await fetch(url, init);
+      if (real.status !== 503) answered ||= asked.length;
+      return real;
+    }
     return { status: answer.status, ok: false, headers: { get: () => '0' }, text: async () => JSON.stringify(answer.body) };
   };
   const client = stand.client({ fetch: fetching });
@@ -57,7 +63,8 @@ test('not visible yet, unavailable, and cut: asked again, with what it needs; la
   await stand.insert('pointer:again', 1);
   await stand.query(`DELETE FROM app.items WHERE topic = 'pointer:again'`);
   await reach(topic, 2);
-  expect(seen[0]).toBe('4:1');
+  expect(answered).toBeGreaterThan(answers.length);
+  expect(seen[0]).toBe(`${answered}:1`);
   expect(topic.documents.size).toBe(0);
   const [first] = asked.map((url) => new URL(url).searchParams);
   expect(first?.get('min_watermark')).toBe('1');
@@ -69,14 +76,14 @@ test('a document that is not what its hash says is never taken', async () => {
   const fetching: FetchLike = async (url, init) => {
     const answer = await fetch(url, init);
     const text = await answer.text();
-    const isWrong = url.includes('/documents?') && wrong-- > 0;
+    const isWrong = url.includes('/documents?') && answer.ok && wrong-- > 0;
     return { status: answer.status, ok: answer.ok, headers: answer.headers, text: async () => (isWrong ? text.replace('"x"', '"z"') : text) };
   };
+  // Written before: a live event may come before its document is visible, which is another reason to ask again.
+  await stand.insert('pointer:wrong', 1);
   const topic = stand.client({ fetch: fetching }).subscribe('pointer:wrong', { start: 'floor' });
   const codes: string[] = [];
   topic.on('error', (error) => codes.push(`${error.code}:${(error.cause as { code?: string } | undefined)?.code}`));
-  await topic.live();
-  await stand.insert('pointer:wrong', 1);
   await reach(topic, 1);
   expect(held(topic)).toEqual(await stand.table('pointer:wrong'));
   expect(codes).toEqual(['hydration_failed:hash_mismatch', 'hydration_failed:hash_mismatch']);

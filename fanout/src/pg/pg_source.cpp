@@ -20,8 +20,9 @@ using pg::Millis;
 
 // The tail asks again anyway; a shorter patience shows sooner that the database is away.
 constexpr Millis kTailReadTimeout{3000};
-// What Stop() spends on ending the backend that is creating our slot.
-constexpr Millis kTerminateTimeout{400};
+// What Stop() spends at most on ending the backend that is creating our slot: a server that is busy, or a connection
+// that is being made, takes a moment, and what is left behind keeps WAL for as long as the oldest transaction lasts.
+constexpr Millis kTerminateTimeout{5000};
 
 pg::JournalReaderOptions ReaderOptions(const PgSourceOptions& options, const pg::Conninfo& conninfo,
                                        const std::string& name, int threads) {

@@ -97,8 +97,9 @@ class PgSource : public Source, public Database, public OperatorDatabase, public
 
   // Returns at once, whether the database is there or not. Call once.
   void Start();
-  // Ends every thread within about a second; outstanding reads are answered with an error first. After it the
-  // sink is not called any more. Must not be called from a callback.
+  // Ends every thread within about a second, or a few where a server is slow to give up the slot that it is creating;
+  // outstanding reads are answered with an error first. After it the sink is not called any more. Must not be called
+  // from a callback.
   void Stop();
 
   const PgSourceStats& stats() const;

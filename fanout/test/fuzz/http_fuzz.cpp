@@ -175,7 +175,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                       [&answered](HttpAnswer given) { answered.set_value(std::move(given)); });
   while (stand.source.Answer()) {
   }
-  PROMISE(answer.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  PROMISE(answer.wait_for(std::chrono::seconds(40)) == std::future_status::ready);
   CheckAnswer(answer.get());
   const TokenResult token = stand.verifier.Verify(stand.token, stand.clock.WallMs() / 1000);
   PROMISE(stand.operators.asked == 0 || (request.is_admin && request.authorization == "Bearer " + kServiceKey));

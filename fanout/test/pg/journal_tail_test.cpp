@@ -199,7 +199,8 @@ TEST_F(JournalTailTest, SaysWhenTheDatabaseIsAway) {
   cluster_->Start();
   EXPECT_TRUE(sink_.WaitForFollowings("a", 1));
   EXPECT_TRUE(sink_.WaitForMode(TailMode::kJournal));
-  EXPECT_TRUE(ReadAfter("a", 0)->ok());
+  // The readers come back by themselves: the first read may be given up before they are there.
+  EXPECT_TRUE(Eventually([this] { return ReadAfter("a", 0)->ok(); }));
   cluster_->Stop(SIGINT);
   EXPECT_TRUE(sink_.WaitForMode(TailMode::kDown));
   cluster_->Start();
@@ -247,6 +248,7 @@ TEST_F(JournalTailTest, AJournalThatWentBackStartsTheTopicOver) {
   source_->Follow("a");
   source_->Follow("b");
   ASSERT_TRUE(sink_.WaitForFollowings("a", 1));
+  ASSERT_TRUE(sink_.WaitForFollowings("b", 1));
   cluster_->Sql("DELETE FROM \"Stand-in\".journal WHERE watermark > 3");
   cluster_->Stop(SIGQUIT);
   cluster_->Start();
@@ -332,13 +334,15 @@ TEST_F(JournalTailTest, ManyTopics) {
   EXPECT_TRUE(sink_.WaitForWatermark("run:19999", 3));
 }
 
+// Everything that Stop() could wait for takes ten minutes.
 TEST_F(JournalTailTest, StopsAtOnceWhateverItDoes) {
   using Clock = std::chrono::steady_clock;
-  const auto stop_takes = [this] {
+  const auto stops_at_once = [this] {
     const auto before = Clock::now();
     source_->Stop();
-    return Clock::now() - before;
+    return Clock::now() - before < seconds(60);
   };
+  options_.read_timeout_ms = options_.reconnect_min_ms = options_.reconnect_max_ms = 600'000;
   {  // while a query hangs; the reader is told
     StartSource();
     ASSERT_TRUE(ReadAfter("a", 0)->ok());
@@ -349,7 +353,7 @@ TEST_F(JournalTailTest, StopsAtOnceWhateverItDoes) {
     source_->Follow("a");
     ASSERT_TRUE(Eventually(
         [] { return cluster_->Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0"; }));
-    EXPECT_LT(stop_takes(), seconds(1));
+    EXPECT_TRUE(stops_at_once());
     const auto result = answer.Wait();
     ASSERT_NE(result, nullptr);
     EXPECT_FALSE(result->ok());
@@ -360,13 +364,13 @@ TEST_F(JournalTailTest, StopsAtOnceWhateverItDoes) {
     source_->Follow("a");
     Answer<std::vector<EventRef>> answer;
     source_->ReadAfter("a", 1, 10, 1000, answer.Callback());
-    EXPECT_LT(stop_takes(), seconds(1));
+    EXPECT_TRUE(stops_at_once());
     ASSERT_NE(answer.Wait(), nullptr);
   }
   {  // while a host does not answer (a documentation address)
-    options_.conninfo = "host=192.0.2.1 dbname=x";
+    options_.conninfo = "host=192.0.2.1 dbname=x connect_timeout=600";
     StartSource();
-    EXPECT_LT(stop_takes(), seconds(1));
+    EXPECT_TRUE(stops_at_once());
   }
 }
 

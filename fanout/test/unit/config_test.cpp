@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace oasync {
 namespace {
@@ -128,7 +130,7 @@ TEST(Config, Environment) {
 }
 
 TEST(Config, File) {
-  const std::string path = testing::TempDir() + "oa_sync_config_test.toml";
+  const std::string path = testing::TempDir() + "oa_sync_config_test." + std::to_string(getpid()) + ".toml";
   FILE* file = std::fopen(path.c_str(), "w");
   std::fputs("max-batch-events = 55\nallowed-origin = [\"http://a\", \"http://b\"]\n", file);
   std::fclose(file);
