@@ -16,7 +16,8 @@ PG_CONFIG ?= pg_config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 NODE_TEST = node --test --test-reporter=spec --test-concurrency=$(TEST_CONCURRENCY)
-TEST_CONCURRENCY ?= 2
+# Test files at a time: they wait more than they compute.
+TEST_CONCURRENCY ?= $(shell expr 2 '*' $$(nproc))
 WIRE_TESTS = $(sort $(wildcard test/wire/*.test.mjs))
 # What is run against the ASan/UBSan binary: the parts that parse what strangers send, and the way of the data.
 ASAN_WIRE_TESTS = $(addprefix test/wire/,hostile_frames.test.mjs partial_writes.test.mjs hostile_handshake.test.mjs tokens.test.mjs \
