@@ -32,7 +32,7 @@ const says = (tcp, text) => waitFor(() => tcp.received.includes(text), { what: `
 async function closeCode(tcp) {
   const close = await waitFor(() => {
     const at = tcp.received.lastIndexOf(Buffer.from([0x88]));
-    return at >= 0 && tcp.received.length >= at + 4 && tcp.received.subarray(at);
+    return at >= 0 && tcp.received.length >= at + 4 ? tcp.received.subarray(at) : undefined;
   }, { what: 'a close frame' });
   return close.readUInt16BE(2);
 }
