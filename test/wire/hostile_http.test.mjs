@@ -57,6 +57,20 @@ test('a body in small pieces is taken whole', async () => {
   assert.equal(status(tcp.received.toString('latin1')), 405);
 });
 
+test('an answer counts, though the client hangs up with its last byte', async () => {
+  // No limit of requests is on probes.
+  const counted = () => fanout.metric('oa_sync_http_requests_total', 'route="healthz",status="405"');
+  for (let i = 0; i < 200; i++) {
+    const tcp = await RawTcp.connect(fanout.host, fanout.port);
+    const gone = new Promise((resolve) => tcp.socket.once('close', resolve));
+    // In the moment in which it comes: the server has no turn in between.
+    tcp.socket.once('data', () => tcp.end());
+    tcp.send(post('content-length: 2\r\n', '{}').replace('/api/sync/heads', '/healthz'));
+    await gone;
+  }
+  await waitFor(async () => await counted() === 200, { what: 'all are counted' });
+});
+
 test('encodings and paths that mean nothing', async () => {
   for (const path of ['/%', '/%zz', '/%00', '/api/sync/topics/%ff%fe/snapshot', '/a&b', '/a;b', '/../../etc/passwd', '/api/sync/snapshot?%=%&&&==']) {
     const answer = await exchange(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
