@@ -105,7 +105,8 @@ export class SyncClient {
   connect() {
     this.socket.connect();
     return new Promise((resolve, reject) => {
-      this.channel.join(patienceMs)
+      // A join without an answer is repeated by the phoenix client itself.
+      this.channel.join(15_000)
         .receive('ok', (response) => {
           if (this.cursors().length > 0) this.resumes++;
           this.#adopt(response);
@@ -115,8 +116,8 @@ export class SyncClient {
         .receive('error', (response) => {
           this.joinErrors.push(response);
           reject(Object.assign(new Error(`join refused: ${JSON.stringify(response)}`), { response }));
-        })
-        .receive('timeout', () => reject(new Error('join timed out')));
+        });
+      setTimeout(() => reject(new Error('join timed out')), patienceMs).unref();
     });
   }
 

@@ -1,8 +1,8 @@
 // Ports for servers that are stopped and started again: nobody else gets them in between.
 //
-// A port that the kernel chose is one of those that it also gives to connections that go out; while the server is away, one
-// of a test beside this one can get it. These are not: they lie outside that range, and a name, which the kernel forgets
-// with the process, keeps them from other users of this file.
+// A port that the kernel chose is free to be chosen again while its server is away: for the server of a test beside this one
+// (rarely: for a connection that goes out). These lie outside the range that the kernel chooses from, and a name, which it
+// forgets with the process, keeps them from other users of this file.
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, sign as signBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { after, test } from 'node:test';
 import { RawSocket, Stand, root, tokenClaims } from '../harness/index.mjs';
 
 const text = readFileSync(`${root}/docs/operations/authentication.md`, 'utf8');
 const blocks = (/** @type {string} */ kind) =>
   [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter((match) => match[1] === kind).map((match) => match[2]);
 const dir = mkdtempSync('/tmp/oa-sync-auth-docs-');
+after(() => rmSync(dir, { recursive: true, force: true }));
 execFileSync('bash', ['-euo', 'pipefail', '-c', blocks('sh').join('\n')], { cwd: dir, stdio: 'pipe' });
 
 const stand = await Stand.create({ flags: { 'jwt-keyring': `${dir}/keyring.json`, 'jwt-jwks': `${dir}/jwks.json`,

@@ -35,16 +35,19 @@ test('behind a trusted proxy the client\'s own address counts', async () => {
 });
 
 test('connections that never ask do not take the places of WebSockets', async () => {
-  const fanout = await stand.startFanout({ 'max-handshakes': 20, 'max-connections': 5, 'handshake-timeout-ms': 20_000 });
+  const fanout = await stand.startFanout({ 'max-handshakes': 30, 'max-connections': 5, 'handshake-timeout-ms': 600_000 });
   const idle = await Promise.all(Array.from({ length: 19 }, () => RawTcp.connect(fanout.host, fanout.port)));
   await waitFor(async () => await fanout.metric('oa_sync_accepted_total') >= 19, { what: 'all are accepted' });
   for (let i = 0; i < 5; i++) await stand.raw({ fanout });
+  // Each is counted just after its handshake's answer.
+  await waitFor(async () => await fanout.metric('oa_sync_connections') === 5, { what: 'five are counted' });
   await assert.rejects(stand.raw({ fanout }), { status: 503 });
   for (const tcp of idle) tcp.end();
 });
 
 test('more handshakes than allowed are closed at once; the admin listener answers', async () => {
-  const fanout = await stand.startFanout({ 'max-handshakes': 5 });
+  // One loop: two that accept at the same moment may each take the last place.
+  const fanout = await stand.startFanout({ loops: 1, 'max-handshakes': 5, 'handshake-timeout-ms': 600_000 });
   const many = await Promise.all(Array.from({ length: 8 }, () => RawTcp.connect(fanout.host, fanout.port)));
   await waitFor(() => many.filter((tcp) => tcp.ended).length === 3, { what: 'three are closed' });
   assert.equal(await fanout.metric('oa_sync_turned_away_total'), 3);

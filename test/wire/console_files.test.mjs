@@ -19,9 +19,10 @@ writeFileSync(`${dir}/sw.js`, 'self.skipWaiting();');
 writeFileSync(`${dir}/manifest.webmanifest`, '{"name":"OA Sync"}');
 writeFileSync(`${dir}/icon.png`, Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3]));
 writeFileSync(`${dir}/.hidden.txt`, 'not for you');
-writeFileSync('/tmp/oa-sync-outside.txt', 'not for you either');
-after(() => rmSync('/tmp/oa-sync-outside.txt', { force: true }));
-symlinkSync('/tmp/oa-sync-outside.txt', `${dir}/link.txt`);
+const outside = mkdtempSync('/tmp/oa-sync-outside-');
+after(() => rmSync(outside, { recursive: true, force: true }));
+writeFileSync(`${outside}/it.txt`, 'not for you either');
+symlinkSync(`${outside}/it.txt`, `${dir}/link.txt`);
 
 /** @type {Fanout[]} */
 const fanouts = [];

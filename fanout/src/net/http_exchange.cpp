@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace oasync {
@@ -170,6 +171,12 @@ bool HttpExchange::Write(int* result) {
     AwaitRoom();
   }
   return false;
+}
+
+bool HttpExchange::NoteOut() {
+  const bool is_out =
+      answered_ && head_.empty() && written_ == answer_.Content().size() && lws_partial_buffered(wsi_) == 0;
+  return is_out && !std::exchange(out_noted_, true);
 }
 
 void SendHttpAnswer(lws* wsi, const HttpAnswer& answer) {

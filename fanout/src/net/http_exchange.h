@@ -45,6 +45,8 @@ class HttpExchange {
   bool HasUnreadBody() const { return unread_body_; }
   // Writes the next piece. Returns true when all is out, a negative `*result` to hang up.
   bool Write(int* result);
+  // True once: when nothing of the answer is left here any more.
+  bool NoteOut();
   size_t bytes_out() const { return bytes_out_; }
   int status() const { return answer_.status; }
   const char* route() const { return answer_.route; }
@@ -66,6 +68,7 @@ class HttpExchange {
   size_t written_ = 0;  // of the body
   size_t bytes_out_ = 0;
   bool answered_ = false;
+  bool out_noted_ = false;
   bool unread_body_ = false;
 };
 

@@ -80,13 +80,16 @@ void Socket::AnswerHttp(HttpAnswer answer) {
 int Socket::OnHttpWritable() {
   if (state_ != State::kHttp) return 0;
   int result = 0;
-  if (!http_->Write(&result)) return result;
-  return FinishHttp();
+  const bool is_over = http_->Write(&result);
+  // At once: a client that hangs up with the last byte may be gone before we are called again.
+  if (http_->NoteOut()) {
+    loop_.counters().http_bytes.Add(static_cast<int64_t>(http_->bytes_out()));
+    loop_.shared().metrics.shared.http.Add(std::string(http_->route()) + ' ' + std::to_string(http_->status()));
+  }
+  return is_over ? FinishHttp() : result;
 }
 
 int Socket::FinishHttp() {
-  loop_.counters().http_bytes.Add(static_cast<int64_t>(http_->bytes_out()));
-  loop_.shared().metrics.shared.http.Add(std::string(http_->route()) + ' ' + std::to_string(http_->status()));
   state_ = State::kClosing;
   const bool linger = http_->HasUnreadBody();
   http_.reset();
