@@ -111,7 +111,7 @@ test('every reason for which an upgrade is refused is in the table, and none tha
   const [, faults = ''] = /kFaultNames\[\] = \{([^]*?)^\}/m.exec(source('auth/token.cpp')) ?? [];
   const there = [
     ...[...upgrade.matchAll(/refuse\((\d+), "(\w+)", "(\w+)"\)/g)].map(([, status, code, reason]) => `${status} ${code} ${reason}`),
-    ...[...upgrade.matchAll(/too_many\("(\w+)"\)/g)].map(([, reason]) => `503 unavailable ${reason}`),
+    ...[...upgrade.matchAll(/NoRoom\(shared, "(\w+)"\)|\bFullReason\(bool \w+\) \{ return \w+ \? "(\w+)" : "(\w+)"; \}/g)].flatMap(([, ...reasons]) => reasons.filter(Boolean)).map((reason) => `503 unavailable ${reason}`),
     ...[...source('net/socket_http.cpp').matchAll(/refuse\("(too_many_connections_of_\w+)"\)/g)].map(([, reason]) => `429 too_many_connections ${reason}`),
     ...[...faults.matchAll(/"(?!none")(\w+)"/g)].map(([, reason]) => `401 unauthorized ${reason}`)];
   assert.ok(there.length > 20, there.join(', '));

@@ -72,6 +72,18 @@ std::atomic<uint32_t>& Socket::WebSockets() {
 
 Cell& Socket::OpenCell() { return is_admin_ ? loop_.counters().admin_connections : loop_.counters().connections; }
 
+bool Socket::CountIn() {
+  const Config& config = loop_.shared().config;
+  const uint32_t most = is_admin_ ? config.admin_max_connections : config.max_connections;
+  if (WebSockets().fetch_add(1, std::memory_order_relaxed) >= most) {
+    WebSockets().fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  OpenCell().Add();
+  counted_ = true;
+  return true;
+}
+
 int Socket::OnUpgrade() {
   const auto refuse = [this](const HttpAnswer& refusal) {
     LogDebug("connection.refused", "upgrade refused: {status} {answer}",
@@ -87,8 +99,12 @@ int Socket::OnUpgrade() {
   if (const auto* refusal = std::get_if<HttpAnswer>(&verdict)) return refuse(*refusal);
   grant_ = std::move(std::get<GrantRef>(verdict));
   client_ = ClientAddress(peer_, request.forwarded_for, loop_.shared().config.trusted_proxies);
-  if (is_admin_) return 0;  // counted by nothing but their own limit
-  if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
+  if (!is_admin_) {  // operators have no limit but that of their number
+    if (const auto refusal = TakePlaces(*grant_, request.forwarded_for)) return refuse(*refusal);
+  }
+  // Before the answer goes out: who comes next finds it counted, on whichever loop.
+  if (!CountIn()) return refuse(NoRoom(loop_.shared(), FullReason(is_admin_)));
+  if (is_admin_) return 0;
   deflate_ = loop_.shared().config.hub.deflate.offered && IsDeflateOfferAcceptable(request.extensions);
   CountUpgrade(UpgradeResult::kAccepted);
   return 0;
@@ -104,9 +120,6 @@ int Socket::OnUpgradeHeaders(lws_process_html_args* headers) {
 
 int Socket::OnEstablished() {
   if (!grant_) return -1;
-  counted_ = true;
-  WebSockets().fetch_add(1, std::memory_order_relaxed);
-  OpenCell().Add();
   state_ = State::kOpen;
   connected_at_ms_ = loop_.shared().clock.WallMs();
   is_direct_ = lws_is_ssl(wsi_) == 0;

@@ -76,6 +76,8 @@ class Socket final : public SessionSocket, public WheelEntry {
   std::atomic<uint32_t>& WebSockets();  // of them
   Cell& OpenCell();                     // the same, of the loop
   void CountUpgrade(UpgradeResult result);
+  // Takes a place among the WebSockets that there may be; false when there is none.
+  bool CountIn();
   void HeardFromClient() {
     last_input_ms_ = NowMs();
     ping_sent_ = false;

@@ -75,15 +75,19 @@ std::string FindToken(const UpgradeRequest& request) {
   return request.query_token;
 }
 
+HttpAnswer NoRoom(ServerShared& shared, const char* reason) {
+  shared.metrics.shared.denials.Add(reason);
+  HttpAnswer answer = HttpError(503, "unavailable", reason);
+  answer.AddHeader("retry-after", kRetryAfterSeconds);
+  return answer;
+}
+
+const char* FullReason(bool is_admin) { return is_admin ? "too_many_admin_connections" : "too_many_connections"; }
+
 std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const UpgradeRequest& request) {
   const auto refuse = [&](int status, const char* code, const char* reason) -> HttpAnswer {
     shared.metrics.shared.denials.Add(reason);
     return HttpError(status, code, reason);
-  };
-  const auto too_many = [&](const char* reason) {
-    HttpAnswer answer = refuse(503, "unavailable", reason);
-    answer.AddHeader("retry-after", kRetryAfterSeconds);
-    return answer;
   };
   if (!IsSocketPath(request.path)) return refuse(404, "not_found", "no_such_path");
   if (strcasecmp(request.upgrade.c_str(), "websocket") != 0) return refuse(400, "bad_request", "unsupported_upgrade");
@@ -97,18 +101,19 @@ std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const Upgr
       !IsOwnOrigin(request.origin, request.is_tls, request.host)) {
     return refuse(403, "forbidden", "origin_not_allowed");
   }
-  // Whoever looks after the server gets in also when it is full, within a limit of their own.
+  // Whoever looks after the server gets in also when it is full, within a limit of their own. Looked at before the
+  // token: a full server has no time for signatures.
   if (request.is_admin) {
     if (shared.admin_websockets.load(std::memory_order_relaxed) >= shared.config.admin_max_connections) {
-      return too_many("too_many_admin_connections");
+      return NoRoom(shared, FullReason(true));
     }
   } else if (shared.websockets.load(std::memory_order_relaxed) >= shared.config.max_connections) {
-    return too_many("too_many_connections");
+    return NoRoom(shared, FullReason(false));
   } else if (shared.memory_pressure.load(std::memory_order_relaxed)) {
-    return too_many("memory_pressure");
+    return NoRoom(shared, "memory_pressure");
   }
   if (shared.config.refuse_without_revocations && !shared.revocations.IsKnown()) {
-    return too_many("revocations_unknown");
+    return NoRoom(shared, "revocations_unknown");
   }
   TokenResult result = shared.verifier.Verify(FindToken(request), shared.clock.WallMs() / 1000);
   if (!result.grant) return refuse(401, "unauthorized", TokenFaultName(result.fault));

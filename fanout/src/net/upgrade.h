@@ -40,7 +40,14 @@ UpgradeRequest ReadUpgradeRequest(lws* wsi);
 // The token wherever the client put it: the subprotocol (Phoenix 1.8), the Authorization header, or the query.
 std::string FindToken(const UpgradeRequest& request);
 
-// A grant, or the refusal. Counts refusals.
+// The refusal where there is no room. Counts it.
+HttpAnswer NoRoom(ServerShared& shared, const char* reason);
+
+// Why there is no room once --max-connections, or --admin-max-connections, is reached.
+const char* FullReason(bool is_admin);
+
+// A grant, or the refusal. Counts refusals. That there is room is the caller's to make sure of: others may get in
+// meanwhile.
 std::variant<GrantRef, HttpAnswer> JudgeUpgrade(ServerShared& shared, const UpgradeRequest& request);
 
 }  // namespace oasync
