@@ -24,7 +24,7 @@ $(grep -E 'broken promise|ERROR|SUMMARY|runtime error|Test unit written' "$log" 
 export -f fuzz
 export seconds
 
-names=$(cd fanout/test/fuzz/corpus && ls)
+names=$(cd fanout/test/fuzz/corpus && ls -d -- */ | tr -d /)
 [ -n "$names" ] || { echo "fuzz: no fuzzers"; exit 1; }
 # Each has one thread.
 xargs -P "$(nproc)" -I{} bash -c 'fuzz {}' <<<"$names"

@@ -6,8 +6,9 @@ export default defineConfig({
     globalSetup: ['test/support/global.ts'],
     pool: 'forks',
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Longer than the harness waits, which says for what.
+    testTimeout: 180_000,
+    hookTimeout: 300_000,
     teardownTimeout: 30_000,
   },
 });

@@ -94,8 +94,11 @@ export class Fanout {
       if (!this.running) await within(gone, patienceMs, 'its output ends');
       if (!this.running) throw new Hopeless(`the fan-out ended: ${child.exitCode ?? child.signalCode}`);
       const match = /^oa-sync-fanout listening on (\S+):(\d+)$/m.exec(stdout);
-      if (match) this.port = Number(match[2]);
-      this.adminPort = Number(/^oa-sync-fanout admin on \S+:(\d+)$/m.exec(stdout)?.[1] ?? 0);
+      if (match) {
+        this.port = Number(match[2]);
+        // Said before it; nothing when it has none.
+        this.adminPort = Number(/^oa-sync-fanout admin on \S+:(\d+)$/m.exec(stdout)?.[1] ?? 0);
+      }
       return match;
     }, { what: () => `the fan-out listens; its log:\n${this.logTail()}` });
   }
@@ -128,12 +131,12 @@ export class Fanout {
 
   /** @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetch(path, init) {
-    return /** @type {any} */ (fetch(this.url('http', path), init));
+    return /** @type {any} */ (fetch(this.url('http', path), { signal: AbortSignal.timeout(patienceMs), ...init }));
   }
 
   /** A request to the admin listener. @param {string} path @param {RequestInit} [init] @returns {Promise<Answer>} */
   fetchAdmin(path, init) {
-    return /** @type {any} */ (fetch(this.adminUrl(path), init));
+    return /** @type {any} */ (fetch(this.adminUrl(path), { signal: AbortSignal.timeout(patienceMs), ...init }));
   }
 
   /**

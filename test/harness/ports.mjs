@@ -32,7 +32,11 @@ export async function holdPort(host) {
     const name = await listen({ path: `\0oa-sync-test-port-${port}` });
     if (!name) continue;
     // An address of another namespace cannot be tried from here; nobody but the test is in there.
-    const taken = await listen({ host, port }).then((server) => !server?.close(), (error) => error.code !== 'EADDRNOTAVAIL');
+    const taken = await listen({ host, port }).then((server) => !server?.close(), (error) => {
+      if (error.code === 'EADDRNOTAVAIL') return false;
+      name.close();
+      throw error;
+    });
     if (!taken) return { port, release: () => void name.close() };
     name.close();
   }

@@ -23,6 +23,8 @@ exec psql -d "test_$(basename "$last" .sql)" "$@"
 `, { mode: 0o755 });
   cluster.psql('postgres', 'CREATE DATABASE with_pgtap;');
   cluster.psql('with_pgtap', 'CREATE EXTENSION pgtap;');
+  // The launcher looks into databases that take connections, and one that somebody is in is no template.
+  cluster.psql('postgres', 'ALTER DATABASE with_pgtap ALLOW_CONNECTIONS false;');
   for (const file of files) cluster.psql('postgres', `CREATE DATABASE "test_${basename(file, '.sql')}" TEMPLATE with_pgtap;`);
   mkdirSync(`${root}/build`, { recursive: true });
   const child = spawn('pg_prove', ['--timer', '--psql-bin', psql, '-h', cluster.socketDir, '-p', '5432', '-U', cluster.superuser, ...files],

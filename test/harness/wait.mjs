@@ -6,8 +6,11 @@
 /** How long everything of the harness waits that is told nothing else. */
 export const patienceMs = 60_000;
 
-/** What one look can take of the deadline: a time in which nobody here could look does not count. */
+/** What of the deadline one turn of this process can take: a time in which it stood still does not count. */
 const mostOfATurnMs = 5000;
+
+// As it is when this is loaded: a test may set the clock that everybody sees.
+const monotonicMs = performance.now.bind(performance);
 
 /** @param {number} ms @returns {Promise<void>} */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -24,27 +27,36 @@ export class Hopeless extends Error {}
  */
 export async function waitFor(condition, { timeoutMs = patienceMs, everyMs = 20, what = String(condition) } = {}) {
   let spentMs = 0;
-  let turnedAt = performance.now();
-  /** @type {any} */
-  let lastError;
-  for (;;) {
-    try {
-      const value = await condition();
-      if (value) return value;
-      lastError = undefined;
-    } catch (error) {
-      lastError = error;
-    }
-    const now = performance.now();
+  let turnedAt = monotonicMs();
+  const count = () => {
+    const now = monotonicMs();
     spentMs += Math.min(now - turnedAt, mostOfATurnMs);
     turnedAt = now;
-    const hopeless = lastError instanceof Hopeless;
-    if (hopeless || spentMs >= timeoutMs) {
-      const text = typeof what === 'function' ? what() : what;
-      const why = hopeless ? lastError.message : `not within ${timeoutMs} ms`;
-      throw new Error(`${why}: ${text}`, lastError === undefined ? {} : { cause: lastError });
+  };
+  // Also while a look is waiting for its answer.
+  const counting = setInterval(count, 1000).unref();
+  try {
+    /** @type {any} */
+    let lastError;
+    for (;;) {
+      try {
+        const value = await condition();
+        if (value) return value;
+        lastError = undefined;
+      } catch (error) {
+        lastError = error;
+      }
+      count();
+      const hopeless = lastError instanceof Hopeless;
+      if (hopeless || spentMs >= timeoutMs) {
+        const text = typeof what === 'function' ? what() : what;
+        const why = hopeless ? lastError.message : `not within ${timeoutMs} ms`;
+        throw new Error(`${why}: ${text}`, lastError === undefined ? {} : { cause: lastError });
+      }
+      await pause(everyMs);
     }
-    await pause(everyMs);
+  } finally {
+    clearInterval(counting);
   }
 }
 

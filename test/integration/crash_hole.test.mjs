@@ -28,7 +28,7 @@ async function commitBehindOpenCommit(topic, id) {
   await large.query(`BEGIN; INSERT INTO app.items (topic, id) SELECT $$${topic}$$, 1000 * i FROM generate_series(1, ${size}) i`);
   large.query('COMMIT').catch(() => {});
   const { processID: pid } = /** @type {any} */ (large);
-  await waitFor(async () => (await stand.query('SELECT FROM pg_locks WHERE NOT granted AND pid = $1', [pid])).length > 0,
+  await waitFor(async () => (await stand.query(`SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid' AND pid = $1`, [pid])).length > 0,
     { timeoutMs: 60_000, what: 'the large transaction appends' });
   const [state] = await stand.query('SELECT in_flight FROM runtime.sync_topics WHERE topic = $1', [topic]);
   assert.equal(state?.in_flight, size, 'the large transaction has its watermarks');

@@ -48,7 +48,7 @@ test('the append of a large transaction', { timeout: 400_000 }, async () => {
 
   /** How far it is where it is stopped: further than at the obstacle before. @param {number} appended */
   const stoppedBehind = (appended) => waitFor(async () => {
-    const waits = (await watch.query('SELECT FROM pg_locks WHERE NOT granted AND pid = $1', [pid])).rowCount;
+    const waits = (await watch.query(`SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid' AND pid = $1`, [pid])).rowCount;
     const now = waits ? await progress() : undefined;
     return now && now.events_appended > appended ? now : undefined;
   }, { ...patient, what: 'it is stopped' });

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, wr
 import { after, test } from 'node:test';
 import { Cluster, Fanout, Keyring, RawSocket, SyncClient, root, waitFor } from '../harness/index.mjs';
 import { EarlierApi } from '../drill/earlier_api.mjs';
+import { holdLauncher } from './launcher.mjs';
 import { blocksOf, runBlock, textOf } from '../harness/pages.mjs';
 
 /** @typedef {import('../harness/pages.mjs').Block} Block */
@@ -150,9 +151,9 @@ runbook('slot-or-wal-growth', async (page) => {
 
 runbook('worker-not-running', async (page) => {
   // The launcher stands still and the worker is ended: nobody starts it anew.
-  const launcher = Number(await waitFor(() => ask(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'oa_sync launcher' AND state = 'idle' AND wait_event = 'Extension'`),
-    { timeoutMs: 60_000, what: 'the launcher is between two looks' }));
-  process.kill(launcher, 'SIGSTOP');
+  const client = await cluster.connect(database);
+  const letGo = await holdLauncher(client);
+  await client.end();
   try {
     ask(`SELECT pg_terminate_backend(worker_pid, 10000) FROM runtime.sync_stats`);
     await waitFor(() => ask('SELECT worker_pid IS NULL FROM runtime.sync_stats') === 't', { what: 'the worker is gone' });
@@ -162,7 +163,7 @@ runbook('worker-not-running', async (page) => {
     assert.doesNotMatch(of('SELECT worker_pid, recovered'), /oa_sync worker/);
     assert.match(of('shared_preload_libraries'), /^shared_preload_libraries\|oa_sync$/m);
   } finally {
-    process.kill(launcher, 'SIGCONT');
+    letGo();
   }
   await waitFor(() => ask('SELECT worker_pid IS NOT NULL FROM runtime.sync_stats') === 't', { what: 'the launcher starts it again' });
 });

@@ -92,8 +92,7 @@ test('everything that is promised is there, and what happens is counted', async 
 test('what is wrong is said in words, with what to do', async () => {
   const poor = await stand.startFanout({ 'max-connections': 1 }, { admin: true });
   await RawSocket.connect(`${poor.socketUrl}/websocket?vsn=2.0.0&token=${poor.token(['*'])}`);
-  // It is counted just after the handshake's answer.
-  const problem = await waitFor(async () => (await overview(poor)).health.problems.find((/** @type {any} */ one) => one.code === 'connections_near_limit'));
+  const problem = (await overview(poor)).health.problems.find((/** @type {any} */ one) => one.code === 'connections_near_limit');
   assert.equal(problem.severity, 'warning');
   assert.match(problem.what, /1 of 1 WebSockets/);
   assert.match(problem.todo, /--max-connections/);

@@ -1,7 +1,7 @@
 // HTTP requests that lie, trickle or do not end; nothing of it reaches those inside.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RawTcp, Stand, waitFor } from '../harness/index.mjs';
+import { RawTcp, Stand, patienceMs, waitFor, within } from '../harness/index.mjs';
 
 const flags = { 'http-max-body-bytes': 1000 };
 const stand = await Stand.create({ flags });
@@ -44,7 +44,7 @@ test('a body that does not come ends with the deadline', async () => {
   // Its own server: who is in time elsewhere may be held up for longer than that.
   const hasty = await stand.startFanout({ ...flags, 'handshake-timeout-ms': 1000 });
   assert.equal(status(await exchange(post('content-length: 100\r\n', '{'), hasty.port)), 0);
-  assert.equal(await hasty.metric('oa_sync_handshake_timeouts_total'), 1);
+  await waitFor(async () => await hasty.metric('oa_sync_handshake_timeouts_total') >= 1, { what: 'it is counted' });
 });
 
 test('a body in small pieces is taken whole', async () => {
@@ -66,7 +66,7 @@ test('an answer counts, though the client hangs up with its last byte', async ()
     // In the moment in which it comes: the server has no turn in between.
     tcp.socket.once('data', () => tcp.end());
     tcp.send(post('content-length: 2\r\n', '{}').replace('/api/sync/heads', '/healthz'));
-    await gone;
+    await within(gone, patienceMs, 'the end of the connection');
   }
   await waitFor(async () => await counted() === 200, { what: 'all are counted' });
 });

@@ -37,7 +37,12 @@ test('a slow reader in the middle of its replay, and current ones beside it', as
   for (const client of live) await client.connect();
   // Reads a little of the 40 MB, then nothing more.
   const slow = await stand.raw();
-  slow.ws.on('message', () => slow.frames.filter((frame) => frame[3] === 'sync:update_batch').length === 1 && slow.ws.pause());
+  const stopAtBatch = () => {
+    if (!slow.frames.some((frame) => frame[3] === 'sync:update_batch')) return;
+    slow.ws.off('message', stopAtBatch);
+    slow.ws.pause();
+  };
+  slow.ws.on('message', stopAtBatch);
   await slow.join({ topics: [topic], resume_after: { [topic]: 0 } });
   await waitFor(() => slow.frames.some((frame) => frame[3] === 'sync:update_batch'), { what: 'the replay has begun' });
   await age(query, topic, total, 60 * 24);

@@ -44,10 +44,9 @@ test('one that reads slowly, but reads, stays', async () => {
   const closed = () => fanout.metric('oa_sync_closed_total', 'reason="slow"');
   const atEnd = () => slow.frames.some((f) => f[3] === 'sync:update_batch' && f[4].through_watermark >= 1000);
   await waitFor(async () => {
-    const had = slow.frames.length;
+    slow.ws.once('message', () => slow.ws.pause());
     slow.ws.resume();
-    await waitFor(() => slow.frames.length > had || atEnd() || slow.closeCode !== undefined, { everyMs: 1, what: 'one more frame' });
-    slow.ws.pause();
+    await waitFor(() => slow.ws.isPaused || atEnd() || slow.closeCode !== undefined, { everyMs: 1, what: 'one more frame' });
     await pause(400);
     return await closed() > 0;
   }, { what: 'the one who reads nothing is closed' });

@@ -10,9 +10,10 @@ const { fanout } = stand;
 const expiringIn = (seconds, claims = {}) => fanout.token(['*'], { exp: Math.floor(Date.now() / 1000) + seconds, ...claims });
 
 test('a warning before, service until the end, then a close; a new token in time: no close, and the stream goes on', async () => {
-  const raw = await stand.raw({ token: expiringIn(15) });
+  const end = Math.floor(Date.now() / 1000) + 15;
+  const raw = await stand.raw({ token: fanout.token(['*'], { exp: end }) });
   await raw.join({ topics: ['expiry.t'] });
-  const renewed = await stand.raw({ token: expiringIn(14) });
+  const renewed = await stand.raw({ token: fanout.token(['*'], { exp: end - 1 }) });
   await renewed.join({ topics: ['expiry.renewed'] });
   const warning = await raw.frame((f) => f[3] === 'sync:error', 'a warning');
   assert.deepEqual(warning.slice(0, 3), [null, null, 'sync:v1']);
@@ -24,6 +25,7 @@ test('a warning before, service until the end, then a close; a new token in time
   const { status } = await renewed.ask('sync:v1', 'sync:reauthenticate', { token: fanout.token(['*']) });
   assert.equal(status, 'ok');
   assert.equal(await raw.closed(), 1008);
+  assert.ok(Date.now() >= (end + 1) * 1000 - 10, 'not before the grace is over');
   // Its contemporary is gone, whose token lasted longer; this one lives.
   assert.equal(renewed.closeCode, undefined);
   await stand.insert('expiry.renewed', 1);

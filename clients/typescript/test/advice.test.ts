@@ -1,5 +1,5 @@
 // What the server advises is done, and what it gets wrong harms nothing. Against a scripted server.
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { SyncClient, type SyncError, type SyncTopic, type SyncUpdate } from '../src/index.js';
 import { hashOf } from '../src/hash.js';
 import { waitFor, Wire } from './support/stand.js';
@@ -155,6 +155,7 @@ test('the join reply says how to back off', async () => {
   // A connection that lasts makes the waits begin anew: for the client no time passes here.
   const now = performance.now();
   const clock = vi.spyOn(performance, 'now').mockReturnValue(now);
+  onTestFinished(() => clock.mockRestore());
   let end = 3;
   const { topic, waits, wire } = await follow({ onEvent: (event, payload, peer) => {
     if (event !== 'phx_join') return undefined;
@@ -162,7 +163,6 @@ test('the join reply says how to back off', async () => {
     return { ok: { ...(accept(payload) as any).ok, reconnect_backoff_ms: { base: 30, jitter: 0 } } };
   } });
   await waitFor(() => wire.opened === 4 && topic.status === 'live');
-  clock.mockRestore();
   expect(waits).toEqual([0, 30, 60, 120]);
 });
 

@@ -137,6 +137,7 @@ constexpr const char* kFaultNames[] = {
     "token_too_old",
     "token_revoked",
 };
+static_assert(std::size(kFaultNames) == static_cast<size_t>(TokenFault::kTokenRevoked) + 1);
 
 }  // namespace
 

@@ -75,10 +75,11 @@ Cell& Socket::OpenCell() { return is_admin_ ? loop_.counters().admin_connections
 bool Socket::CountIn() {
   const Config& config = loop_.shared().config;
   const uint32_t most = is_admin_ ? config.admin_max_connections : config.max_connections;
-  if (WebSockets().fetch_add(1, std::memory_order_relaxed) >= most) {
-    WebSockets().fetch_sub(1, std::memory_order_relaxed);
-    return false;
-  }
+  std::atomic<uint32_t>& open = WebSockets();
+  uint32_t count = open.load(std::memory_order_relaxed);
+  do {
+    if (count >= most) return false;
+  } while (!open.compare_exchange_weak(count, count + 1, std::memory_order_relaxed));
   OpenCell().Add();
   counted_ = true;
   return true;

@@ -131,7 +131,7 @@ class Socket final : public SessionSocket, public WheelEntry {
   uint8_t strikes_ = 0;  // stall times in a row in which no byte was acknowledged
   State state_ = State::kHandshake;
   const bool is_admin_;
-  bool counted_ = false;        // in ServerShared::websockets
+  bool counted_ = false;        // among the WebSockets of the server and of the loop
   bool is_dispatched_ = false;  // the HTTP request, to its handler
   bool input_paused_ = false;
   bool ping_due_ = false;

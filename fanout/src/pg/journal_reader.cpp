@@ -241,7 +241,7 @@ void JournalReader::CountErrors(size_t count) {
 
 template <typename T>
 void JournalReader::Submit(std::string key, std::function<PgStatus(JournalSession&, TimePoint, T*)> work,
-                           std::function<void(ReadResult<T>)> done) {
+                           std::function<void(ReadResult<T>)> done, std::optional<Millis> patience) {
   const std::lock_guard lock(mutex_);
   if (!key.empty()) {
     if (const auto found = joinable_.find(key); found != joinable_.end()) {
@@ -250,8 +250,8 @@ void JournalReader::Submit(std::string key, std::function<PgStatus(JournalSessio
       return;
     }
   }
-  auto request = std::make_unique<TypedRequest<T>>(std::move(key), Clock::now() + options_.read_timeout,
-                                                   std::move(work), std::move(done));
+  auto request = std::make_unique<TypedRequest<T>>(
+      std::move(key), Clock::now() + patience.value_or(options_.read_timeout), std::move(work), std::move(done));
   // Stop() or the next Expire() answers it: not here, because the caller may hold a lock of its own.
   if (stopping_ || queue_.size() >= options_.max_queued) {
     rejected_.push_back(std::move(request));
@@ -330,13 +330,13 @@ void JournalReader::Ask(std::string key, Question question, AskCallback done) {
       std::move(done));
 }
 
-void JournalReader::Terminate(int backend_pid, std::function<void()> done) {
+void JournalReader::Terminate(int backend_pid, std::function<void()> done, std::optional<Millis> patience) {
   Submit<bool>(
       {},
       [backend_pid](JournalSession& session, TimePoint deadline, bool*) {
         return session.Terminate(backend_pid, deadline);
       },
-      [done = std::move(done)](const ReadResult<bool>&) { done(); });
+      [done = std::move(done)](const ReadResult<bool>&) { done(); }, patience);
 }
 
 }  // namespace oasync::pg

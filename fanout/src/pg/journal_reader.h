@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -73,8 +74,9 @@ class JournalReader {
   void Horizon(bool assign, HorizonCallback done);
   // A question of another kind; a non-empty key, one per kind and parameters, lets equal ones be answered together.
   void Ask(std::string key, Question question, AskCallback done);
-  // Ends a backend of ours.
-  void Terminate(int backend_pid, std::function<void()> done);
+  // Ends a backend of ours. With a `patience` of its own it has to be the last request: Expire() takes those in front
+  // for the oldest.
+  void Terminate(int backend_pid, std::function<void()> done, std::optional<Millis> patience = {});
 
   // Answers the queued requests whose time is over, or that found the queue full. To be called now and then.
   void Expire(TimePoint now);
@@ -85,10 +87,10 @@ class JournalReader {
   class TypedRequest;
   class Worker;
 
-  // Queues a request; a non-empty key lets it join an equal one that waits.
+  // Queues a request that may take `patience`; a non-empty key lets it join an equal one that waits.
   template <typename T>
   void Submit(std::string key, std::function<PgStatus(JournalSession&, TimePoint, T*)> work,
-              std::function<void(ReadResult<T>)> done);
+              std::function<void(ReadResult<T>)> done, std::optional<Millis> patience = {});
   std::unique_ptr<Request> Take();  // waits; null when stopping
   void CountErrors(size_t count);
 

@@ -20,9 +20,10 @@ using pg::Millis;
 
 // The tail asks again anyway; a shorter patience shows sooner that the database is away.
 constexpr Millis kTailReadTimeout{3000};
-// What Stop() spends at most on ending the backend that is creating our slot: a server that is busy, or a connection
-// that is being made, takes a moment, and what is left behind keeps WAL for as long as the oldest transaction lasts.
-constexpr Millis kTerminateTimeout{5000};
+// What Stop() spends at most on ending the backend that is creating our slot: behind a read that hangs, and a
+// connection that has to be made anew on a busy server. What is left behind keeps WAL for as long as the oldest
+// transaction lasts.
+constexpr Millis kTerminateTimeout{8000};
 
 pg::JournalReaderOptions ReaderOptions(const PgSourceOptions& options, const pg::Conninfo& conninfo,
                                        const std::string& name, int threads) {
@@ -119,11 +120,14 @@ class PgSource::Impl {
       bool done = false;
     };
     const auto done = std::make_shared<Done>();
-    reader_.Terminate(pid, [done] {
-      const std::lock_guard lock(done->mutex);
-      done->done = true;
-      done->changed.notify_one();
-    });
+    reader_.Terminate(
+        pid,
+        [done] {
+          const std::lock_guard lock(done->mutex);
+          done->done = true;
+          done->changed.notify_one();
+        },
+        kTerminateTimeout);
     std::unique_lock lock(done->mutex);
     done->changed.wait_for(lock, kTerminateTimeout, [&] { return done->done; });
   }

@@ -119,7 +119,7 @@ export class ChaosFaults extends Faults {
     await this.withServer(async (client) => {
       has = await waitFor(async () => (await slots(client)).length > 0, { timeoutMs: 20_000, everyMs: 100, what: 'it has a slot' }).catch(() => false);
     });
-    if (!has) return;
+    if (!has) return false;
     process.kill(fanout.pid, 'SIGSTOP');
     try {
       await this.withServer(async (client) => {

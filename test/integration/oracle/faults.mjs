@@ -52,7 +52,8 @@ export class Faults {
     if (this.#deck.length === 0) this.#shuffle();
     const name = /** @type {string} */ (this.#deck.pop());
     this.say(name);
-    await /** @type {any} */ (this)[name]();
+    // False: there was nothing that it could be done to.
+    if (await /** @type {any} */ (this)[name]() === false) return this.say(`${name}: not done`);
     this.counts[name] = (this.counts[name] ?? 0) + 1;
   }
 
