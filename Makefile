@@ -179,7 +179,7 @@ SOAK_FUZZ_SECONDS ?= 600
 .PHONY: soak
 soak: deps all install $(PROTO_ES) ## everything against a ThreadSanitizer build, and a long run of the oracle
 	$(call build-fanout,build/fanout-tsan,RelWithDebInfo,thread)
-	ctest --test-dir build/fanout-tsan --output-on-failure -j$(JOBS)
+	TSAN_OPTIONS=suppressions=$(CURDIR)/fanout/test/tsan.supp ctest --test-dir build/fanout-tsan --output-on-failure -j$(JOBS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout $(NODE_TEST) $(WIRE_TESTS)
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/run.mjs
 	OA_SYNC_FANOUT_BIN=$(CURDIR)/build/fanout-tsan/oa-sync-fanout node test/soak/sessions.mjs

@@ -3,11 +3,13 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { atExit } from './cleanup.mjs';
-import { fanoutBinary } from './paths.mjs';
+import { fanoutBinary, root } from './paths.mjs';
 import { holdPort } from './ports.mjs';
 import { Keyring } from './token.mjs';
 import { Hopeless, patienceMs, waitFor, within } from './wait.mjs';
 
+// A second signal ends it without waiting for its threads.
+const tsanOptions = `halt_on_error=0:exitcode=98:report_thread_leaks=0:suppressions=${root}/fanout/test/tsan.supp`;
 /** What a sanitizer says when it found something. */
 const sanitizerReport = /(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: /;
 
@@ -82,7 +84,7 @@ export class Fanout {
     const [program = fanoutBinary, ...before] = [...inside, fanoutBinary];
     const child = spawn(program, [...before, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {
       ...process.env, ASAN_OPTIONS: 'detect_leaks=1:abort_on_error=0:exitcode=99',
-      UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1', TSAN_OPTIONS: 'halt_on_error=0:exitcode=98', ...this.env } });
+      UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1', TSAN_OPTIONS: tsanOptions, ...this.env } });
     this.#process = child;
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
