@@ -16,8 +16,8 @@ PG_CONFIG ?= pg_config
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 NODE_TEST = node --test --test-reporter=spec --test-concurrency=$(TEST_CONCURRENCY)
-# Test files at a time: they wait more than they compute.
-TEST_CONCURRENCY ?= $(shell expr 2 '*' $$(nproc))
+# Test files at a time: they wait more than they compute. Each has servers of its own, so not more than 8.
+TEST_CONCURRENCY ?= $(shell n=$$((2 * $$(nproc))); echo $$((n < 8 ? n : 8)))
 WIRE_TESTS = $(sort $(wildcard test/wire/*.test.mjs))
 # What is run against the ASan/UBSan binary: the parts that parse what strangers send, and the way of the data.
 ASAN_WIRE_TESTS = $(addprefix test/wire/,hostile_frames.test.mjs partial_writes.test.mjs hostile_handshake.test.mjs tokens.test.mjs \
